@@ -1,0 +1,23 @@
+"""Writes the folder that is shipped, and proves that it gives the answers that were scored."""
+
+from pipeline import Place, run, stage
+
+
+def main(instruct: Place, gold: Place, answers: Place, scores: Place, bundle: Place) -> None:
+    """What dvc.yaml runs as `export`."""
+    with stage("export") as running:
+        from lal.stages.export import export as recipe
+
+        running.metrics = recipe(
+            params=running.params,
+            instruct=instruct,
+            gold=gold,
+            answers=answers,
+            scores=scores,
+            bundle=bundle,
+            reporter=running.reporter,
+        )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,32 @@
+"""`lal summary`: what came out of the last `dvc repro`, where it is, and what to try next."""
+
+from pathlib import Path
+
+RESULTS = Path("reports/gold.jsonl")
+
+PLACES = {
+    "the model you ship": Path("models/export"),
+    "the report on the gold set": Path("reports/gold.html"),
+    "the report on the data": Path("reports/validation.html"),
+}
+
+
+def summary() -> None:
+    """Show the scores, where things are, what to try next."""
+    from lal.cli.gold import table
+    from lal.evaluation.results import read_results
+
+    table(RESULTS)
+    modernises = any(result.is_line for result in read_results(RESULTS))
+    print()
+    for what, path in PLACES.items():
+        print(f"{what + ':':<28} {path}" + ("" if path.exists() else "   (not made yet: dvc repro)"))
+    give_work = ('echo "Haue you had quiet Guard?" | lal modernise', "give it work")
+    read_failures = ("lal gold list --failed", "read what it got wrong")
+    print("\nNext, after `. .venv/bin/activate`:")
+    for command, what in [
+        ("lal chat", "talk with it"),
+        give_work if modernises else read_failures,
+        ("lal ui", "compare this run with the others"),
+    ]:
+        print(f"  {command:<50} # {what}")

@@ -1,0 +1,1 @@
+"""Text that becomes a model: sources, cleaning, pairs, checks."""

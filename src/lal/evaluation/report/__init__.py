@@ -1,0 +1,1 @@
+"""reports/gold.html: the scores and the answers behind them, on one page that needs nothing else."""

@@ -1,0 +1,154 @@
+"""The model card: a bundle's README.md, written from lineage, scores and answers, so that it says only what is so."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lal.evaluation.results import Result
+from lal.records import GoldItem
+
+LIMITS = """## Limits
+
+A model of this size knows its task and little else: it does not know facts, and what it says outside its task is noise
+in the voice of its corpus. {measured}Read what it writes before you publish it.
+
+Lal takes `<|assistant|>` and the other control tokens, typed by a user, for the letters they are. Other programs,
+transformers among them, turn them into the control tokens: there, remove them from what strangers type.
+"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A gold item and what the model said to it when it was measured."""
+
+    item: GoldItem
+    result: Result
+
+
+def model_card(
+    config: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    scores: Mapping[str, Any],
+    answers: Sequence[Measured],
+    num_parameters: int,
+) -> str:
+    """Markdown of the card. Language and tags stand in it only if the model was asked to modernise lines.
+
+    Args:
+        config: The bundle's config.json.
+        provenance: The fine-tuned model's lal.json: params, input digests, parent.
+        scores: metrics/evaluate.json: scores of every solver.
+        answers: The model's answers to the gold set.
+        num_parameters: Weights, each counted once.
+    """
+    modernises = any(each.result.is_line for each in answers)
+    shape = (
+        f"{num_parameters:,} parameters: {config['num_hidden_layers']} layers, {config['num_attention_heads']} heads, "
+        f"{config['hidden_size']} wide, context {config['max_position_embeddings']} tokens, "
+        f"vocabulary {config['vocab_size']} ({config['architectures'][0]})"
+    )
+    return "\n".join(
+        [
+            *_front_matter(modernises),
+            "# Lal",
+            "",
+            "A small language model made by one pipeline, measured on a gold set before it was shipped.",
+            "",
+            f"{shape}.",
+            "",
+            *_usage(example(answers), modernises),
+            "",
+            "## Gold-set scores",
+            "",
+            *_score_table(scores),
+            "",
+            LIMITS.format(measured=_measured_on(answers)),
+            "## Made from",
+            "",
+            *_lineage(provenance),
+            "",
+            "Its licence follows from those of its texts: `licences` in the manifest.json of data/corpus and of",
+            "data/conversations.",
+            "",
+        ]
+    )
+
+
+def example(answers: Sequence[Measured]) -> Measured | None:
+    """A question of one turn that the model answers rightly; if possible by other words than those of the question."""
+    right = [each for each in answers if each.result.passed and len(each.item.messages) == 1]
+    return next((each for each in right if each.result.text.strip() != each.result.task), next(iter(right), None))
+
+
+def _front_matter(modernises: bool) -> list[str]:
+    tags = ["small-language-model", *(["historical-text-normalisation"] if modernises else [])]
+    return [
+        "---",
+        *(["language: en"] if modernises else []),
+        "library_name: transformers",
+        "pipeline_tag: text-generation",
+        f"tags: [{', '.join(tags)}]",
+        "---",
+        "",
+    ]
+
+
+def _usage(shown: Measured | None, modernises: bool) -> list[str]:
+    """A snippet that asks what the model is known to answer, and shows the answer."""
+    question = json.dumps(shown.result.prompt if shown else "...", ensure_ascii=False)
+    answer = [f"# {json.dumps(shown.result.text, ensure_ascii=False)}"] if shown else []
+    ours = "`lal chat --model <this folder>`" + (" and `lal modernise <file>`" if modernises else "")
+    return [
+        "## Use it",
+        "",
+        "```python",
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        "",
+        'folder = "."  # where this file lies',
+        "tokenizer = AutoTokenizer.from_pretrained(folder)",
+        "model = AutoModelForCausalLM.from_pretrained(folder)",
+        f'messages = [{{"role": "user", "content": {question}}}]',
+        "inputs = tokenizer.apply_chat_template(",
+        '    messages, add_generation_prompt=True, return_dict=True, return_tensors="pt"',
+        ")",
+        'answer = model.generate(**inputs)[0, inputs["input_ids"].shape[1] :]',
+        "print(tokenizer.decode(answer, skip_special_tokens=True))",
+        *answer,
+        "```",
+        "",
+        f"or, with Lal installed, {ours}.",
+    ]
+
+
+def _measured_on(answers: Sequence[Measured]) -> str:
+    if not answers:
+        return ""
+    kinds = sorted({"single lines" if each.result.is_line else "questions" for each in answers}, reverse=True)
+    sources = dict.fromkeys(each.item.source for each in answers)
+    return f"It was measured on {len(answers)} {' and '.join(kinds)}, from: {', '.join(sources)}. "
+
+
+def _score_table(scores: Mapping[str, Any]) -> list[str]:
+    """Share of right answers of each solver in each slice; a dash where a solver does not apply."""
+    exact, checks, headline = (scores.get(key, {}) for key in ("exact", "checks", "headline"))
+    columns = {name: (exact, name) for row in exact.values() for name in row}
+    if headline:
+        columns["headline"] = ({solver: {"headline": share} for solver, share in headline.items()}, "headline")
+    columns |= {f"{name} (checked)": (checks, name) for row in checks.values() for name in row}
+    lines = ["| right answers | " + " | ".join(columns) + " |", "| --- |" + " ---: |" * len(columns)]
+    for solver in dict.fromkeys([*exact, *checks, *headline]):
+        shares = [table.get(solver, {}).get(name) for table, name in columns.values()]
+        lines.append(f"| {solver} | " + " | ".join("-" if share is None else f"{share:.3f}" for share in shares) + " |")
+    return lines
+
+
+def _lineage(provenance: Mapping[str, Any]) -> list[str]:
+    """One bullet for each model of the chain and each digest, newest first."""
+    lines = []
+    node: Mapping[str, Any] | None = provenance
+    while node:
+        lines.append(f"- stage `{node['stage']}`")
+        lines += [f"    - {name}: sha256 `{digest}`" for name, digest in node.get("inputs", {}).items()]
+        node = node.get("parent")
+    return lines

@@ -1,0 +1,1 @@
+"""The network, its folder on disk, and generating text with it."""

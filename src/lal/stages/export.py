@@ -1,0 +1,78 @@
+"""Export: the measured model becomes a folder to ship, is read back, and must answer as it was measured."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lal.errors import ExportError
+from lal.evaluation.gold import load_gold
+from lal.evaluation.results import SHIPPED, of_solver, read_results
+from lal.export.bundle import write_bundle
+from lal.export.card import Measured
+from lal.export.manifest import check_manifest
+from lal.export.parity import demand_parity, flipped_answers, largest_logit_difference
+from lal.files import read_json
+from lal.model.folder import LoadedModel, load_model
+from lal.params import Params
+from lal.reporting import Reporter
+from lal.text.chat import render_prompt
+
+TOLERANCES = {"float32": 0.0, "bfloat16": 0.5}
+"""Largest allowed difference of a logit; rounding to bfloat16 moves logits by some hundredths, float32 is copied."""
+
+NUM_LOGIT_PROMPTS = 64
+
+
+def export(
+    *, params: Params, instruct: Path, gold: Path, answers: Path, scores: Path, bundle: Path, reporter: Reporter
+) -> dict[str, Any]:
+    """Ships the fine-tuned model as a folder, and proves that it is the one that was measured.
+
+    Raises:
+        ExportError: What was written gives other logits or other gold answers, or there are none to compare with;
+            nothing is put at `bundle` then.
+    """
+    original = load_model(instruct)
+    measured = _measured(gold, answers)
+    prompts = _prompts(original, measured)
+    if not prompts:
+        raise ExportError(f"{answers}: no answers of {SHIPPED!r} to the items of {gold}", "run `dvc repro evaluate`")
+
+    draft = bundle.with_name(f"{bundle.name}.draft")
+    inputs = {"gold_answers": answers, "gold_scores": scores}
+    try:
+        write_bundle(draft, original, params.export, read_json(scores), measured, inputs)
+        check_manifest(draft)
+        shipped = load_model(draft)
+        difference = largest_logit_difference(original.model, shipped.model, list(prompts.values())[:NUM_LOGIT_PROMPTS])
+        texts = {each.item.id: each.result.text for each in measured if each.item.id in prompts}
+        limit = max(1, *(each.result.num_tokens for each in measured))
+        flipped = flipped_answers(shipped.model, shipped.tokenizer, prompts, texts, limit)
+        demand_parity(difference, TOLERANCES[params.export.dtype], flipped, len(prompts))
+        shutil.rmtree(bundle, ignore_errors=True)
+        draft.rename(bundle)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    size = sum(path.stat().st_size for path in bundle.iterdir())
+    reporter.attach(bundle / "README.md")
+    reporter.attach(bundle / "manifest.json")
+    reporter.say(f"{bundle}: {size:,} bytes, answers all {len(prompts)} gold items that fit its context as measured")
+    return {
+        "bytes": size,
+        "largest_logit_difference": difference,
+        "gold_items_checked": len(prompts),
+        "gold_items_flipped": len(flipped),
+    }
+
+
+def _measured(gold: Path, answers: Path) -> list[Measured]:
+    """The gold items that were answered, each with the answer."""
+    answered = {result.item_id: result for result in of_solver(read_results(answers), SHIPPED)}
+    return [Measured(item, answered[item.id]) for item in load_gold(gold) if item.id in answered]
+
+
+def _prompts(original: LoadedModel, measured: list[Measured]) -> dict[str, list[int]]:
+    """Prompts by item; one longer than the context was never answered, and is left out."""
+    prompts = {each.item.id: render_prompt(each.item.messages, original.tokenizer) for each in measured}
+    most = original.model.config.context_length
+    return {identity: prompt for identity, prompt in prompts.items() if len(prompt) <= most}

@@ -1,0 +1,1 @@
+"""From text to batches of ids: tokenizer, chat template, batches."""

@@ -1,0 +1,1 @@
+"""Runs in MLflow; nothing outside of this package touches it."""

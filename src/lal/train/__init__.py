@@ -1,0 +1,1 @@
+"""One loop that trains: schedule, optimizer, checkpoints."""

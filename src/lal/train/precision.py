@@ -1,0 +1,79 @@
+"""Where and in which numbers a model is trained: the device, fp32 or bf16, plain or compiled."""
+
+import copy
+from typing import Any
+
+import torch
+
+from lal.model.transformer import Transformer
+from lal.params import TrainingParams
+from lal.reporting import Reporter
+from lal.text.batches import Batch
+from lal.train.loop import sum_of_losses
+
+NATIVE_BF16 = ("avx512_bf16", "amx_bf16")
+"""Processor features with which a bf16 product is 4.5 times as fast as fp32; without one it is emulated and slower."""
+
+
+def choose_device() -> torch.device:
+    """The fastest device there is; nothing needs more than the processor."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def choose_dtype(params: TrainingParams, device: torch.device) -> torch.dtype:
+    """Type of the activations; weights, and all that adds up over steps, stay in fp32."""
+    if params.precision == "auto":
+        return torch.bfloat16 if has_native_bf16(device) else torch.float32
+    return torch.bfloat16 if params.precision == "bf16" else torch.float32
+
+
+def has_native_bf16(device: torch.device) -> bool:
+    """Whether this device computes bf16 products itself."""
+    if device.type == "cuda":
+        # Cards before Ampere (2020) hold bf16 but compute it in detours, slower than fp32.
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return True
+    # Older versions of torch cannot say; fp32 is then the safe answer.
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(feature, False) for feature in NATIVE_BF16)
+
+
+def prepare(model: Transformer, params: TrainingParams) -> str:
+    """Puts the model where it trains fastest, in the type that params.yaml asks for; says so: `cpu, bfloat16`."""
+    device = choose_device()
+    model.to(device)
+    model.compute_dtype = choose_dtype(params, device)
+    return f"{device.type}, {str(model.compute_dtype).removeprefix('torch.')}"
+
+
+def compile_blocks(model: Transformer, example: Batch, reporter: Reporter) -> None:
+    """Compiles each block, so that its elementwise parts run as one; without a working compiler, leaves all as it is.
+
+    One compilation serves all blocks, so the cost (10-20 s the first time on a machine, about 1 s afterwards) does not
+    grow with depth. It is first tried on a copy: a compiler is found missing only when it is used.
+
+    Args:
+        model: In place, on its device and in its type.
+        example: A batch of the shape that training will use.
+        reporter: Is told when compiling does not work here.
+    """
+    trial = copy.deepcopy(model)
+    try:
+        _compile_each(trial)
+        sum_of_losses(trial, example).backward()  # type: ignore[no-untyped-call]  # torch's decorator hides the types
+    except Exception as error:  # Whatever goes wrong in the compiler, training can do without it.
+        torch.compiler.reset()
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        reporter.say(f"torch.compile does not work here ({reason[0]:.100}): training without it, in the same quality")
+        return
+    _compile_each(model)
+
+
+def _compile_each(model: Transformer) -> None:
+    for block in model.model.layers:
+        block.compile(dynamic=False)

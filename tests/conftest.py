@@ -1,0 +1,13 @@
+"""What every test shares: one thread, no telemetry, no tracking, the network left alone."""
+
+import os
+
+from hypothesis import settings
+
+# Before torch is imported: small tensors are slower on many threads, and results are the same from run to run.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("LAL_TRACKING", "off")
+
+# A busy machine takes longer than 200 ms for an example now and then, which is no defect.
+settings.register_profile("lal", deadline=None)
+settings.load_profile("lal")

@@ -1,0 +1,141 @@
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lal.errors import DataError, ModelError, ParamsError
+from lal.evaluation.results import read_results
+from lal.files import write_jsonl
+from lal.model.folder import save_model
+from lal.model.transformer import Config, Transformer
+from lal.params import Params, load_params
+from lal.records import Conversation, GoldItem, Message
+from lal.stages.evaluate import evaluate
+from lal.text.tokenizer import Tokenizer
+
+ROOT = Path(__file__).parents[2]
+
+
+class Listener:
+    """Keeps what a stage says."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.attached: list[Path] = []
+        self.tables: dict[str, Sequence[Mapping[str, Any]]] = {}
+
+    def numbers(self, values: Mapping[str, float], step: int) -> None:
+        raise AssertionError("an evaluation has no curve")
+
+    def attach(self, path: Path) -> None:
+        self.attached.append(path)
+
+    def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.tables[name] = rows
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+def asks(content: str) -> tuple[Message, ...]:
+    return (Message(role="user", content=content),)
+
+
+def gold_item(identity: str, slice_name: str, prompt: str, **changes: Any) -> GoldItem:
+    values: dict[str, Any] = {
+        "scorer": "exact",
+        "difficulty": "easy",
+        "source": "macbeth",
+        "split": "dev",
+        "version": 1,
+    }
+    return GoldItem(id=identity, slice=slice_name, messages=asks(prompt), **(values | changes))
+
+
+@pytest.fixture
+def params() -> Params:
+    params = load_params(ROOT / "params.yaml")
+    return params.model_copy(update={"evaluate": params.evaluate.model_copy(update={"max_new_tokens": 4})})
+
+
+@pytest.fixture
+def project(tmp_path: Path, params: Params) -> dict[str, Path]:
+    """A gold set of five items, two training rows and two untrained models."""
+    items = [
+        gold_item("g1", "known", "Modernise: Haue a Horse", expected="Have a Horse"),
+        gold_item("g2", "unseen", "Modernise: vnto", expected="unto"),
+        gold_item("g3", "context", "Modernise: then", expected="than"),
+        gold_item("g4", "keep", "Modernise: Horse", expected="Horse"),
+        gold_item("p1", "persona", "Who are you?", scorer="checks", must_contain=("Lal",)),
+    ]
+    rows = [("a-1", "Modernise: Haue a Horse", "Have a Horse"), ("p-1", "Who are you?", "I am Lal.")]
+    write_jsonl(tmp_path / "gold" / "gold.jsonl", items)
+    write_jsonl(
+        tmp_path / "conversations" / "train.jsonl",
+        [
+            Conversation(
+                id=identity,
+                messages=(*asks(prompt), Message(role="assistant", content=answer)),
+                task="modernise",
+                source="hamlet",
+                licence="CC0-1.0",
+                split="train",
+            )
+            for identity, prompt, answer in rows
+        ],
+    )
+    tokenizer = Tokenizer.train([" ".join(prompt + answer for _, prompt, answer in rows)], 264)
+    small = params.model.model_copy(
+        update={"size": params.model.shape.model_copy(update={"num_layers": 1, "num_heads": 2, "width": 16})}
+    )
+    for seed, name in enumerate(("base", "instruct")):
+        model = Transformer(Config.from_params(small, tokenizer.vocabulary_size), seed)
+        save_model(tmp_path / name, model, tokenizer, {"stage": name})
+    return {name: tmp_path / name for name in ("gold", "conversations", "base", "instruct")} | {
+        "answers": tmp_path / "reports" / "gold.jsonl",
+        "report": tmp_path / "reports" / "gold.html",
+    }
+
+
+def test_everyone_answers_and_metrics_table_and_report_are_written(params: Params, project: dict[str, Path]) -> None:
+    listener = Listener()
+    metrics = evaluate(params=params, reporter=listener, **project)
+    results = read_results(project["answers"])
+    assert [result.solver for result in results[:6]] == ["copy", "rules", "lexicon", "lexicon+rules", "base", "lal"]
+    assert [result.solver for result in results if result.item_id == "p1"] == ["base", "lal"]
+    assert metrics["headline"]["copy"] == 0.25
+    assert metrics["headline"]["lexicon_rules"] == 0.75
+    assert metrics["exact"]["lexicon"] == {"known": 1.0, "unseen": 0.0, "context": 0.0, "keep": 1.0}
+    assert metrics["lal"]["num_items"] == 5
+    assert listener.attached == [project["report"]]
+    assert len(results) == 4 * 4 + 2 * 5
+    assert len(listener.tables["gold"]) == 5
+    assert "headline" in listener.said[-1]
+    assert "<h1>" in project["report"].read_text()
+
+
+def test_a_second_run_writes_the_same_bytes(params: Params, project: dict[str, Path]) -> None:
+    first = evaluate(params=params, reporter=Listener(), **project)
+    written = project["answers"].read_bytes(), project["report"].read_bytes()
+    assert evaluate(params=params, reporter=Listener(), **project) == first
+    assert (project["answers"].read_bytes(), project["report"].read_bytes()) == written
+
+
+def test_a_wrong_headline_slice_is_found_before_anything_is_read_or_written(
+    params: Params, project: dict[str, Path]
+) -> None:
+    wrong = params.model_copy(update={"gold": params.gold.model_copy(update={"headline": ("knwon",)})})
+    (project["instruct"] / "lal.json").unlink()
+    with pytest.raises(ParamsError, match="knwon"):
+        evaluate(params=wrong, reporter=Listener(), **project)
+    assert not project["answers"].exists()
+
+
+def test_a_damaged_model_and_an_empty_gold_set_are_errors(params: Params, project: dict[str, Path]) -> None:
+    (project["instruct"] / "model.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match="changed since it was written"):
+        evaluate(params=params, reporter=Listener(), **project)
+    (project["gold"] / "gold.jsonl").unlink()
+    with pytest.raises(DataError, match=r"no \.jsonl file of gold items"):
+        evaluate(params=params, reporter=Listener(), **project)

@@ -1,0 +1,170 @@
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lal.errors import ExportError
+from lal.evaluation.results import read_results, write_results
+from lal.evaluation.scoring import score_answers
+from lal.evaluation.solvers import chat_model
+from lal.files import write_json, write_jsonl
+from lal.model.folder import load_model, save_model
+from lal.model.transformer import Config, Transformer
+from lal.params import Params, load_params
+from lal.records import GoldItem, Message
+from lal.runtime import Runtime
+from lal.stages.export import export
+from lal.text.tokenizer import Tokenizer
+
+ROOT = Path(__file__).parents[2]
+CONTEXT = 32
+
+
+class Listener:
+    """Keeps what a stage says."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.attached: list[Path] = []
+
+    def numbers(self, values: Mapping[str, float], step: int) -> None:
+        raise AssertionError("an export has no curve")
+
+    def attach(self, path: Path) -> None:
+        self.attached.append(path)
+
+    def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        raise AssertionError("an export has no table")
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+def gold_item(identity: str, prompt: str) -> GoldItem:
+    return GoldItem(
+        id=identity,
+        slice="known",
+        messages=(Message(role="user", content=prompt),),
+        scorer="exact",
+        expected="Have a Horse",
+        difficulty="easy",
+        source="macbeth",
+        split="dev",
+        version=1,
+    )
+
+
+def measure(folder: Path, items: list[GoldItem], solver: str = "lal") -> None:
+    """Writes gold set, answers and scores as the stage `evaluate` does."""
+    said = chat_model(solver, load_model(folder / "instruct"), 4, 8).answer(items)
+    write_jsonl(folder / "gold" / "gold.jsonl", items)
+    write_results(folder / "gold.jsonl", score_answers(items, said))
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    return load_params(ROOT / "params.yaml")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> dict[str, Path]:
+    """A model of random weights, and its answers to two items."""
+    tokenizer = Tokenizer.train(["Haue a Horse, and giue me my Armor. " * 9], 264)
+    config = Config(
+        vocabulary_size=tokenizer.vocabulary_size,
+        num_layers=1,
+        num_heads=2,
+        num_kv_heads=2,
+        width=16,
+        feed_forward_width=32,
+        context_length=CONTEXT,
+        query_key_norm=True,
+        tied_embeddings=False,
+    )
+    model = Transformer(config, seed=3)
+    for weight in model.parameters():  # A fresh head is zero, and then all models answer alike.
+        weight.data.add_(0.3 * weight.data.new_tensor(range(weight.numel())).sin().view_as(weight))
+    save_model(tmp_path / "instruct", model, tokenizer, {"stage": "sft"})
+    write_json(tmp_path / "evaluate.json", {"headline": {"lal": 0.0}, "exact": {"lal": {"known": 0.0}}})
+    measure(tmp_path, [gold_item("g1", "Haue a Horse"), gold_item("g2", "giue me")])
+    return {
+        "instruct": tmp_path / "instruct",
+        "gold": tmp_path / "gold",
+        "answers": tmp_path / "gold.jsonl",
+        "scores": tmp_path / "evaluate.json",
+        "bundle": tmp_path / "models" / "export",
+    }
+
+
+def left(project: dict[str, Path]) -> list[str]:
+    """What lies where the bundle belongs."""
+    return sorted(path.name for path in project["bundle"].parent.glob("*"))
+
+
+def test_a_model_that_answers_as_measured_is_put_in_place(params: Params, project: dict[str, Path]) -> None:
+    listener = Listener()
+    numbers = export(params=params, reporter=listener, **project)
+    assert left(project) == ["export"]
+    assert numbers["bytes"] > 0
+    assert numbers == {
+        "bytes": numbers["bytes"],
+        "largest_logit_difference": 0.0,
+        "gold_items_checked": 2,
+        "gold_items_flipped": 0,
+    }
+    assert [path.name for path in listener.attached] == ["README.md", "manifest.json"]
+    assert "answers all 2 gold items" in listener.said[-1]
+    assert Runtime.load(project["bundle"]).tokenizer.vocabulary_size == 264
+
+
+def test_nothing_is_put_in_place_when_an_answer_flips(params: Params, project: dict[str, Path]) -> None:
+    first, second = read_results(project["answers"])
+    write_results(project["answers"], [first, second.model_copy(update={"text": second.text + "!"})])
+    with pytest.raises(ExportError, match="answers 1 of 2 gold items differently: g2"):
+        export(params=params, reporter=Listener(), **project)
+    assert left(project) == []
+
+
+def test_a_failed_export_leaves_the_last_bundle_alone(params: Params, project: dict[str, Path]) -> None:
+    export(params=params, reporter=Listener(), **project)
+    before = (project["bundle"] / "manifest.json").read_bytes()
+    results = read_results(project["answers"])
+    write_results(project["answers"], [result.model_copy(update={"text": "no"}) for result in results])
+    with pytest.raises(ExportError):
+        export(params=params, reporter=Listener(), **project)
+    assert left(project) == ["export"]
+    assert (project["bundle"] / "manifest.json").read_bytes() == before
+
+
+def test_an_item_longer_than_the_context_is_left_out(params: Params, project: dict[str, Path], tmp_path: Path) -> None:
+    measure(tmp_path, [gold_item("long", "Haue " * CONTEXT), gold_item("g1", "Haue a Horse")])
+    assert read_results(project["answers"])[0].finish_reason == "error"
+    assert export(params=params, reporter=Listener(), **project)["gold_items_checked"] == 1
+
+
+@pytest.mark.parametrize(("prompt", "solver"), [("Haue " * CONTEXT, "lal"), ("Haue", "copy")])
+def test_without_an_answer_to_compare_with_there_is_no_export(
+    params: Params, project: dict[str, Path], tmp_path: Path, prompt: str, solver: str
+) -> None:
+    measure(tmp_path, [gold_item("g1", prompt)], solver)
+    with pytest.raises(ExportError, match="no answers of 'lal' to the items") as raised:
+        export(params=params, reporter=Listener(), **project)
+    assert "dvc repro evaluate" in raised.value.remedy
+    assert left(project) == []
+
+
+def test_empty_answers_are_measured_too(params: Params, project: dict[str, Path]) -> None:
+    """A model that ends at once says 0 tokens, and still one step must be made to see that."""
+    results = [result.model_copy(update={"num_tokens": 0, "text": ""}) for result in read_results(project["answers"])]
+    write_results(project["answers"], results)
+    with pytest.raises(ExportError, match="answers 2 of 2 gold items differently"):
+        export(params=params, reporter=Listener(), **project)
+
+
+def test_the_card_shows_what_was_measured(params: Params, project: dict[str, Path]) -> None:
+    export(params=params, reporter=Listener(), **project)
+    assert "on 2 questions, from: macbeth" in (project["bundle"] / "README.md").read_text()
+    made_from = json.loads((project["bundle"] / "manifest.json").read_text())["made_from"]
+    assert made_from["inputs"].keys() == {"gold_answers", "gold_scores"}
