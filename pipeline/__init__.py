@@ -5,10 +5,11 @@ one tracked run. This file holds what they share.
 """
 
 import contextlib
-import ctypes
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,8 +54,8 @@ RESTORE = (
 Place = Annotated[Path, typer.Option()]
 """A required option `--name PATH`: dvc.yaml says where everything is, the stages never do."""
 
-PR_SET_PDEATHSIG = 1
-"""Linux: the signal to receive when the parent process dies; see prctl(2)."""
+WATCH_SECONDS = 0.5
+"""How often a stage looks whether the `dvc` above it still lives."""
 
 
 @dataclass
@@ -95,7 +96,7 @@ def run(main: Callable[..., None]) -> None:
     """
     signal.signal(signal.SIGTERM, _interrupt)
     if "DVC_STAGE" in os.environ:
-        _die_with_parent()
+        _end_with_dvc()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(main)
     try:
@@ -112,7 +113,20 @@ def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _die_with_parent() -> None:
-    """Has Linux end this stage when `dvc` is killed; otherwise it would go on writing behind the next `dvc repro`."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def _end_with_dvc() -> None:
+    """Ends this stage when `dvc` is killed; otherwise it would go on writing behind the next `dvc repro`.
+
+    The kernel's own signal for this (PR_SET_PDEATHSIG) tells of the parent only, and the parent is the shell in which
+    DVC runs a command: dash, the shell of Debian where SHELL is not set, stays there and lives on.
+    """
+    from lal.lineage import current_execution, is_dead
+
+    execution = current_execution()
+
+    def watch() -> None:
+        while not is_dead(execution.process):
+            time.sleep(WATCH_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if execution.by_dvc:
+        threading.Thread(target=watch, name="watch-dvc", daemon=True).start()
