@@ -15,8 +15,9 @@ from lal.evaluation.scoreboard import graded
 from lal.evaluation.scoring import score_answers
 from lal.evaluation.solvers import Solver, chat_model, learn_baselines
 from lal.evaluation.statistics import proportion
+from lal.gold_items import GoldItem
 from lal.model.folder import load_model
-from lal.records import Conversation, GoldItem, read_records
+from lal.records import Conversation, read_records
 
 CONVERSATIONS = Path("data/conversations")
 INSTRUCT = Path("models/instruct")

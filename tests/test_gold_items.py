@@ -8,7 +8,8 @@ import pytest
 
 from lal.evaluation.gold import load_gold
 from lal.evaluation.scorers import failed_checks
-from lal.records import MODERNISE_PREFIX, Conversation, GoldItem, read_records
+from lal.gold_items import GoldItem
+from lal.records import MODERNISE_PREFIX, Conversation, read_records
 
 ROOT = Path(__file__).parents[1]
 TWO_WORDS_OR_ONE = {("Any thing in or out of our Demands,", "Anything in or out of our Demands,")}

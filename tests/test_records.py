@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from lal.errors import DataError
-from lal.records import Conversation, GoldItem, Message, read_records
+from lal.gold_items import GoldItem
+from lal.records import Conversation, Message, read_records
 
 
 def conversation(**changes: Any) -> dict[str, Any]:
@@ -113,7 +114,7 @@ def test_a_gold_item_must_be_scorable(tmp_path: Path) -> None:
         ({"scorer": "checks", "expected": ""}, "needs 'must_contain'"),
         ({"scorer": "checks", "must_contain": ["Lal"]}, "'checks' does not look at 'expected' and 'alternatives'"),
         ({"must_not_contain": ["Lal"]}, "'exact' does not look at 'must_contain' and 'must_not_contain'"),
-        ({"split": "sealed"}, "split: Input should be 'dev', got 'sealed'"),
+        ({"split": "test"}, "split: Input should be 'dev' or 'sealed', got 'test'"),
         ({"scorer": "vibes"}, "'exact' or 'checks'"),
         ({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}, "user last"),
     ]

@@ -1,4 +1,4 @@
-"""What travels between stages: documents, conversations, gold items, answers, scores.
+"""What travels between stages: documents and conversations; `lal.gold_items` has what only the evaluation knows.
 
 Each is a frozen pydantic model, written one a line as JSON. Reading goes through `read_records`, which reports every
 bad line of a file at once, by number.
@@ -80,73 +80,6 @@ class Conversation(Record):
     def answer(self) -> str:
         """The last assistant message."""
         return self.messages[-1].content
-
-
-class GoldItem(Record):
-    """A hand-verified question with its expected answer; see gold/README.md.
-
-    Items scored by `exact` carry `expected` (and `alternatives`, equally right); items scored by `checks` carry what
-    the answer must and must not contain. Neither carries what its scorer would not look at.
-    """
-
-    id: Id
-    slice: Annotated[str, Field(min_length=1)]
-    subslice: str = ""
-    messages: Many[Message]
-    scorer: Literal["exact", "checks"]
-    expected: str = ""
-    alternatives: Many[str] = ()
-    must_contain: Many[str] = ()
-    """Each entry is one or several wordings separated by `|`; one of them must occur, case ignored."""
-    must_not_contain: Many[str] = ()
-    difficulty: Literal["easy", "medium", "hard"]
-    source: str
-    """Where the item is from, e.g. `macbeth`; items of one source form a cluster in the statistics."""
-    split: Literal["dev"]
-    """dev: looked at while developing. Sealed items, which are not, come later."""
-    version: Annotated[int, Field(ge=1)]
-    note: str = ""
-
-    @model_validator(mode="after")
-    def _can_be_scored(self) -> "GoldItem":
-        check_turns(self.messages, last="user")
-        answered, checked = self.expected or self.alternatives, self.must_contain or self.must_not_contain
-        if self.scorer == "exact" and not self.expected:
-            raise ValueError("scorer 'exact' needs a non-empty 'expected'")
-        if self.scorer == "exact" and checked:
-            raise ValueError("scorer 'exact' does not look at 'must_contain' and 'must_not_contain': take them out")
-        if self.scorer == "checks" and not checked:
-            raise ValueError("scorer 'checks' needs 'must_contain' or 'must_not_contain'")
-        if self.scorer == "checks" and answered:
-            raise ValueError("scorer 'checks' does not look at 'expected' and 'alternatives': take them out")
-        return self
-
-    @property
-    def prompt(self) -> str:
-        """The last user message."""
-        return self.messages[-1].content
-
-
-class Answer(Record):
-    """What a solver (a model or a baseline) said to a gold item."""
-
-    item_id: Id
-    solver: str
-    text: str
-    finish_reason: Literal["stop", "length", "error"]
-    """stop: ended by itself. length: ran into the limit. error: no answer; `text` is empty."""
-    num_tokens: int
-    seconds: float
-
-
-class Score(Record):
-    """One scorer's verdict on one answer; `value` None means not scored, which is not zero."""
-
-    item_id: Id
-    solver: str
-    scorer: str
-    value: float | None
-    explanation: str = ""
 
 
 RecordType = TypeVar("RecordType", bound=Record)

@@ -9,8 +9,9 @@ import pytest
 from lal.data.tables import conversation_table, corpus_table, gold_table, overlap_table, read_lines
 from lal.data.validation import Check, Finding, check_tables, refuse_broken
 from lal.errors import BrokenRuleError
+from lal.gold_items import GoldItem
 from lal.params import GoldParams, ValidateParams
-from lal.records import Conversation, Document, GoldItem
+from lal.records import Conversation, Document
 
 PARAMS = ValidateParams(min_corpus_bytes=20, max_overlap=0.7, max_answer_characters=40)
 GOLD = GoldParams(headline=("known",))

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from lal.records import MODERNISE_PREFIX, Answer, GoldItem, Message
+from lal.gold_items import Answer, GoldItem
+from lal.records import MODERNISE_PREFIX, Message
 
 
 @pytest.fixture

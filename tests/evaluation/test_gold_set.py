@@ -6,7 +6,7 @@ import pytest
 from lal.errors import DataError
 from lal.evaluation.gold import load_gold
 from lal.files import write_jsonl, write_text
-from lal.records import GoldItem
+from lal.gold_items import GoldItem
 
 
 def test_all_files_of_a_folder_are_read_in_the_order_of_their_names(

@@ -10,7 +10,7 @@ from lal.evaluation.report.parts import proof, source_marked, strip
 from lal.evaluation.results import Result
 from lal.evaluation.scoring import score_answers
 from lal.evaluation.statistics import Estimate
-from lal.records import Answer, GoldItem
+from lal.gold_items import Answer, GoldItem
 
 Items = Callable[..., GoldItem]
 Answers = Callable[..., Answer]

@@ -6,7 +6,7 @@ import pytest
 from lal.errors import DataError
 from lal.evaluation.results import of_solver, read_results, solvers, table_rows, write_results
 from lal.evaluation.scoring import score_answers
-from lal.records import Answer, GoldItem
+from lal.gold_items import Answer, GoldItem
 
 Items = Callable[..., GoldItem]
 Answers = Callable[..., Answer]

@@ -8,7 +8,7 @@ from lal.evaluation.results import Result
 from lal.evaluation.scoreboard import MIN_PART_ITEMS, build_scoreboard, check_headline, graded, metrics
 from lal.evaluation.scoring import score_answers
 from lal.evaluation.table import render_table
-from lal.records import Answer, GoldItem
+from lal.gold_items import Answer, GoldItem
 
 Items = Callable[..., GoldItem]
 Answers = Callable[..., Answer]

@@ -14,7 +14,8 @@ from lal.evaluation.scorers import (
     score,
     word_accuracy,
 )
-from lal.records import Answer, GoldItem, Message
+from lal.gold_items import Answer, GoldItem
+from lal.records import Message
 
 Items = Callable[..., GoldItem]
 Answers = Callable[..., Answer]

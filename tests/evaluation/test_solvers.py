@@ -14,10 +14,11 @@ from lal.evaluation.solvers import (
     few_shot_text,
     learn_baselines,
 )
+from lal.gold_items import GoldItem
 from lal.model.folder import LoadedModel
 from lal.model.transformer import Config, Transformer
 from lal.params import ModelParams, Shape
-from lal.records import Conversation, GoldItem, Message
+from lal.records import Conversation, Message
 from lal.text.tokenizer import Tokenizer
 
 Items = Callable[..., GoldItem]

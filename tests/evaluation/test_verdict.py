@@ -6,7 +6,7 @@ from lal.evaluation.results import Result
 from lal.evaluation.scoring import score_answers
 from lal.evaluation.table import describe
 from lal.evaluation.verdict import compare
-from lal.records import Answer, GoldItem
+from lal.gold_items import Answer, GoldItem
 
 Items = Callable[..., GoldItem]
 Answers = Callable[..., Answer]

@@ -8,9 +8,10 @@ import transformers
 from lal.evaluation.results import Result
 from lal.export.bundle import write_bundle
 from lal.export.card import Measured, example, model_card
+from lal.gold_items import GoldItem
 from lal.model.folder import LoadedModel
 from lal.params import ExportParams
-from lal.records import GoldItem, Message
+from lal.records import Message
 
 CONFIG = {
     "num_hidden_layers": 2,

@@ -7,10 +7,11 @@ import pytest
 from lal.errors import DataError, ModelError, ParamsError
 from lal.evaluation.results import read_results
 from lal.files import write_jsonl
+from lal.gold_items import GoldItem
 from lal.model.folder import save_model
 from lal.model.transformer import Config, Transformer
 from lal.params import Params, load_params
-from lal.records import Conversation, GoldItem, Message
+from lal.records import Conversation, Message
 from lal.stages.evaluate import evaluate
 from lal.text.tokenizer import Tokenizer
 

@@ -10,10 +10,11 @@ from lal.evaluation.results import read_results, write_results
 from lal.evaluation.scoring import score_answers
 from lal.evaluation.solvers import chat_model
 from lal.files import write_json, write_jsonl
+from lal.gold_items import GoldItem
 from lal.model.folder import load_model, save_model
 from lal.model.transformer import Config, Transformer
 from lal.params import Params, load_params
-from lal.records import GoldItem, Message
+from lal.records import Message
 from lal.runtime import Runtime
 from lal.stages.export import export
 from lal.text.tokenizer import Tokenizer

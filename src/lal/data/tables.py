@@ -13,7 +13,8 @@ from typing import Any, Generic
 from lal.data.characters import CONTROL_CHARACTER, letters_only
 from lal.data.overlap import REVIEW, GoldText, Overlap, TrainingText, find_overlaps
 from lal.errors import DataError
-from lal.records import Conversation, Document, GoldItem, RecordType, Split, read_numbered
+from lal.gold_items import GoldItem
+from lal.records import Conversation, Document, RecordType, Split, read_numbered
 
 MISREAD_CHARACTER = re.compile("[\ufffd\ufeff]")
 """What wrong decoding leaves behind: the replacement character, and a byte-order mark inside a text."""

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from lal.errors import DataError
-from lal.records import GoldItem, read_records
+from lal.gold_items import GoldItem
+from lal.records import read_records
 
 
 def load_gold(folder: Path) -> list[GoldItem]:

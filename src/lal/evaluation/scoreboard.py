@@ -9,7 +9,7 @@ from typing import Any
 from lal.errors import ParamsError
 from lal.evaluation.results import Result, of_solver, solvers
 from lal.evaluation.statistics import Estimate, clustered_mean, macro, proportion
-from lal.records import GoldItem
+from lal.gold_items import GoldItem
 
 GUARDED_SLICE = "keep"
 KEEP_GUARD = 0.95

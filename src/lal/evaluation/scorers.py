@@ -9,7 +9,8 @@ an item has several right wordings, and the best score that any of them gives co
 from collections.abc import Callable, Sequence
 
 from lal.evaluation.alignment import align, edit_distance, words
-from lal.records import Answer, GoldItem, Score, line_to_modernise
+from lal.gold_items import Answer, GoldItem, Score
+from lal.records import line_to_modernise
 
 DIGITS = 6
 """Scores are rounded once, here, so that a report and a file that was read back agree to the last digit."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from lal.evaluation.results import Result
 from lal.evaluation.scorers import score
-from lal.records import Answer, GoldItem
+from lal.gold_items import Answer, GoldItem
 
 
 def score_answers(items: Sequence[GoldItem], answers: Iterable[Answer]) -> list[Result]:

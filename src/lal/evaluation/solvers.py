@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lal.evaluation.baselines import Lexicon, apply_rules, copy
+from lal.gold_items import Answer, GoldItem
 from lal.model.folder import LoadedModel
 from lal.model.generate import Generated, generate_batch
-from lal.records import Answer, Conversation, GoldItem, line_to_modernise
+from lal.records import Conversation, line_to_modernise
 from lal.text.chat import render_prompt
 
 FEW_SHOT_SEED = 1623

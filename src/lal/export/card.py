@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lal.evaluation.results import Result
-from lal.records import GoldItem
+from lal.gold_items import GoldItem
 
 LIMITS = """## Limits
 

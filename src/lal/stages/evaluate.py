@@ -10,9 +10,10 @@ from lal.evaluation.scoreboard import check_headline, metrics
 from lal.evaluation.scoring import score_answers
 from lal.evaluation.solvers import Solver, chat_model, few_shot_model, learn_baselines
 from lal.evaluation.table import render_table
+from lal.gold_items import Answer
 from lal.model.folder import load_model
 from lal.params import Params
-from lal.records import Answer, Conversation, read_records
+from lal.records import Conversation, read_records
 from lal.reporting import Reporter
 
 

@@ -8,8 +8,9 @@ from lal.data.validation import check_tables, refuse_broken, unreadable
 from lal.data.validation_report import render_report
 from lal.errors import DataError
 from lal.files import write_text
+from lal.gold_items import GoldItem
 from lal.params import Params
-from lal.records import Conversation, Document, GoldItem, RecordType
+from lal.records import Conversation, Document, RecordType
 from lal.reporting import Reporter
 
 
