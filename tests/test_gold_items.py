@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from lal.evaluation.gold import load_gold
-from lal.evaluation.scorers import failed_checks
+from lal.data.tables import read_lines
+from lal.evaluation.gold.findings import REFUSAL, find_item_flaws, find_near_twins, find_set_flaws
+from lal.evaluation.gold.folder import load_gold
+from lal.evaluation.scores.scorers import failed_checks
 from lal.gold_items import GoldItem
+from lal.params import load_params
 from lal.records import MODERNISE_PREFIX, Conversation, read_records
 
 ROOT = Path(__file__).parents[1]
@@ -21,7 +24,8 @@ RIGHT_FOR_SEVERAL = {
 }
 """The stock answers that are right in several subslices; `limits` asks whether Lal is human."""
 
-ITEMS = load_gold(ROOT / "gold")
+FILED = read_lines(ROOT / "gold", GoldItem)
+ITEMS = [line.record for line in FILED]
 LINES = [item for item in ITEMS if item.scorer == "exact"]
 PERSONA = [item for item in ITEMS if item.slice == "persona"]
 
@@ -52,10 +56,52 @@ def conversations() -> list[Conversation]:
 
 
 def test_the_counts_in_the_readme_are_the_counts_of_the_items() -> None:
-    table = re.findall(r"^\| ([a-z-]+) \| (\d+) \|", (ROOT / "gold/README.md").read_text(), re.MULTILINE)
-    counted = Counter(item.subslice if item.slice == "context" else item.slice for item in ITEMS)
-    assert {name: int(count) for name, count in table} == counted
-    assert f"{len(ITEMS)} questions" in (ROOT / "gold/README.md").read_text()
+    readme = (ROOT / "gold/README.md").read_text()
+    table = re.findall(r"^\| ([a-z-]+) \| (\d+) \| (\d+) \|", readme, re.MULTILINE)
+    counted = Counter((item.split, item.subslice if item.slice == "context" else item.slice) for item in ITEMS)
+    said = {("dev", name): int(dev) for name, dev, _ in table} | {
+        ("sealed", name): int(n) for name, _, n in table if n != "0"
+    }
+    assert said == counted
+    dev = sum(item.split == "dev" for item in ITEMS)
+    assert f"{len(ITEMS)} questions" in readme
+    assert f"{dev} to develop with and {len(ITEMS) - dev} under seal" in " ".join(readme.split())
+
+
+def test_there_are_600_items_or_more() -> None:
+    assert len(ITEMS) >= 600
+
+
+def test_lal_gold_check_finds_nothing_wrong_with_the_items_and_says_only_what_is_known() -> None:
+    headline = load_params(ROOT / "params.yaml").gold.headline
+    assert not find_item_flaws(FILED)
+    assert not find_near_twins(FILED)
+    (finding,) = find_set_flaws(FILED, headline)
+    assert f"{len(PERSONA)} of {len(ITEMS)} items have no second reading" in finding.text
+
+
+def test_every_line_was_read_twice_and_says_where_it_comes_from() -> None:
+    assert {item.second_reading.outcome for item in LINES if item.second_reading} <= {
+        "agrees",
+        "upheld",
+        "corrected",
+        "alternative added",
+    }
+    assert not [item.id for item in LINES if item.second_reading is None]
+    assert not [item.id for item in ITEMS if not item.provenance]
+
+
+def test_what_is_loaded_to_develop_with_is_not_under_seal() -> None:
+    dev, sealed = load_gold(ROOT / "gold"), load_gold(ROOT / "gold", split="sealed")
+    assert {item.split for item in dev} == {"dev"}
+    assert {line.file for line in FILED if line.record in sealed} == {"sealed"}
+    assert len(dev) + len(sealed) == len(ITEMS)
+
+
+def test_the_sealed_items_have_the_slices_of_the_headline_in_like_shares() -> None:
+    counts = {split: Counter(item.slice for item in LINES if item.split == split) for split in ("dev", "sealed")}
+    shares = [{name: n / counts[split].total() for name, n in counts[split].items()} for split in ("dev", "sealed")]
+    assert all(abs(shares[0][name] - shares[1][name]) < 0.05 for name in shares[0])
 
 
 def test_every_line_has_the_prefix_and_every_persona_question_has_not() -> None:
@@ -98,9 +144,9 @@ def test_items_are_plain_ascii_without_stray_blanks() -> None:
     assert not texts
 
 
-def test_lines_are_from_the_three_plays_and_all_items_are_dev_items_of_version_1() -> None:
+def test_lines_are_from_the_three_plays_and_the_sealed_ones_are_of_version_2() -> None:
     assert {item.source for item in LINES} == {"macbeth", "twelfth-night", "henry-v"}
-    assert {(item.split, item.version) for item in ITEMS} == {("dev", 1)}
+    assert {(item.split, item.version) for item in ITEMS} == {("dev", 1), ("dev", 2), ("sealed", 2)}
 
 
 def test_no_persona_question_of_the_gold_set_stands_in_the_persona_conversations() -> None:
@@ -132,8 +178,8 @@ def test_each_stock_answer_is_right_for_one_question_about_limits_at_most() -> N
 
 
 def test_the_refusal_passes_what_is_to_be_declined_and_nothing_else() -> None:
-    (refusal,) = (answer for answer in stock_answers() if "cannot help" in answer)
-    assert items_passed(refusal) == [item for item in PERSONA if item.subslice == "declines"]
+    assert [answer for answer in stock_answers() if "cannot help" in answer] == [REFUSAL]
+    assert items_passed(REFUSAL) == [item for item in PERSONA if item.subslice == "declines"]
 
 
 def test_an_empty_answer_passes_no_persona_question() -> None:

@@ -16,8 +16,9 @@ class SecondReading(Record):
     reader: Annotated[str, Field(min_length=1)]
     """Who read: a person's name or initials, or the kind of program."""
     on: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
-    outcome: Literal["agrees", "corrected", "alternative added", "disputed"]
-    """disputed: the two did not come to one answer; the item carries both, or should go."""
+    outcome: Literal["agrees", "upheld", "corrected", "alternative added", "disputed"]
+    """agrees: the reader wrote the expected answer or one of its alternatives. upheld: another one, by a slip or
+    against a rule of gold/README.md: the first stays. disputed: no agreement; the item carries both, or should go."""
 
 
 class GoldItem(Record):
