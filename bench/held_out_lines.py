@@ -10,11 +10,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lal.evaluation.results import Result, of_solver, solvers
-from lal.evaluation.scoreboard import graded
-from lal.evaluation.scoring import score_answers
-from lal.evaluation.solvers import Solver, chat_model, learn_baselines
-from lal.evaluation.statistics import proportion
+from lal.evaluation.scores.results import Result, of_solver, solvers
+from lal.evaluation.scores.scoreboard import graded
+from lal.evaluation.scores.scoring import score_answers
+from lal.evaluation.solvers.solver import Solver, chat_model, learn_baselines
+from lal.evaluation.statistics.intervals import proportion
 from lal.gold_items import GoldItem
 from lal.model.folder import load_model
 from lal.records import Conversation, read_records

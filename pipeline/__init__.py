@@ -37,7 +37,7 @@ def missing_package(error: ModuleNotFoundError) -> str:
 try:
     import typer
 
-    from lal.errors import LalError
+    from lal.errors import GateError, LalError
     from lal.files import write_json
 except ModuleNotFoundError as error:
     sys.exit(missing_package(error))
@@ -104,7 +104,8 @@ def run(main: Callable[..., None]) -> None:
     except (LalError, ModuleNotFoundError) as error:
         if os.environ.get("LAL_DEBUG") == "1":
             raise
-        hint = f"\n{RESTORE}" if "DVC_STAGE" in os.environ else ""
+        # The gate stops the pipeline after it wrote everything: there is nothing to restore.
+        hint = f"\n{RESTORE}" if "DVC_STAGE" in os.environ and not isinstance(error, GateError) else ""
         sys.exit(f"error: {error}{hint}" if isinstance(error, LalError) else missing_package(error))
 
 

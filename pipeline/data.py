@@ -3,7 +3,7 @@
 from pipeline import Place, run, stage
 
 
-def main(sources: Place, own: Place, persona: Place, corpus: Place, conversations: Place) -> None:
+def main(sources: Place, own: Place, persona: Place, patches: Place, corpus: Place, conversations: Place) -> None:
     """What dvc.yaml runs as `data`."""
     with stage("data") as running:
         from lal.lineage import project_root
@@ -15,6 +15,7 @@ def main(sources: Place, own: Place, persona: Place, corpus: Place, conversation
             cache=project_root() / ".lal" / "sources",
             own=own,
             persona=persona,
+            patches=patches,
             corpus=corpus,
             conversations=conversations,
             reporter=running.reporter,

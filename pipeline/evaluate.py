@@ -3,7 +3,10 @@
 from pipeline import Place, run, stage
 
 
-def main(gold: Place, conversations: Place, base: Place, instruct: Place, answers: Place, report: Place) -> None:
+def main(
+    gold: Place, corpus: Place, conversations: Place, base: Place, instruct: Place,
+    answers: Place, failures: Place, copies: Place,
+) -> None:  # fmt: skip
     """What dvc.yaml runs as `evaluate`."""
     with stage("evaluate") as running:
         from lal.stages.evaluate import evaluate as recipe
@@ -11,11 +14,13 @@ def main(gold: Place, conversations: Place, base: Place, instruct: Place, answer
         running.metrics = recipe(
             params=running.params,
             gold=gold,
+            corpus=corpus,
             conversations=conversations,
             base=base,
             instruct=instruct,
             answers=answers,
-            report=report,
+            failures=failures,
+            copies=copies,
             reporter=running.reporter,
         )
 

@@ -3,7 +3,7 @@
 from pipeline import Place, run, stage
 
 
-def main(instruct: Place, gold: Place, answers: Place, scores: Place, bundle: Place) -> None:
+def main(instruct: Place, gold: Place, answers: Place, scores: Place, gate: Place, bundle: Place) -> None:
     """What dvc.yaml runs as `export`."""
     with stage("export") as running:
         from lal.stages.export import export as recipe
@@ -14,6 +14,7 @@ def main(instruct: Place, gold: Place, answers: Place, scores: Place, bundle: Pl
             gold=gold,
             answers=answers,
             scores=scores,
+            gate=gate,
             bundle=bundle,
             reporter=running.reporter,
         )

@@ -3,7 +3,7 @@
 from pipeline import Place, run, stage
 
 
-def main(corpus: Place, conversations: Place, gold: Place, report: Place) -> None:
+def main(corpus: Place, conversations: Place, gold: Place, report: Place, overlaps: Place) -> None:
     """What dvc.yaml runs as `validate`."""
     with stage("validate") as running:
         from lal.stages.validate import validate as recipe
@@ -14,6 +14,7 @@ def main(corpus: Place, conversations: Place, gold: Place, report: Place) -> Non
             conversations=conversations,
             gold=gold,
             report=report,
+            overlaps=overlaps,
             reporter=running.reporter,
         )
 

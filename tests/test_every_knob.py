@@ -4,6 +4,7 @@ The loop runs in process on a tiny corpus of the test's own. A knob that moves n
 is missing here: the list below must name all of them.
 """
 
+import copy
 import importlib
 import inspect
 import io
@@ -25,7 +26,7 @@ from lal.reporting import NullReporter
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
-STAGES = ["data", "validate", "tokenizer", "pretrain", "sft", "evaluate", "export"]
+STAGES = ["data", "validate", "tokenizer", "pretrain", "sft", "evaluate", "gate", "export"]
 
 TINY: dict[str, Any] = {
     "data.conversations": "own/chats.jsonl",
@@ -52,6 +53,7 @@ TINY: dict[str, Any] = {
     "evaluate.max_new_tokens": 6,
     "evaluate.few_shot_examples": 1,
     "gold.headline": ["known"],
+    "gate.conditions": [{"metric": "exact", "slice": "known", "against": 0.5, "margin": 0.0, "required": "shown"}],
     "export.temperature": 0.5,
 }
 
@@ -75,6 +77,12 @@ NUDGES: dict[str, Any] = {
     "model.tied_embeddings": True,
     "gold.headline": ["known", "keep"],
     "evaluate.max_new_tokens": 3,
+    "gate.conditions": [],
+    "gate.conditions.metric": "word_accuracy",
+    "gate.conditions.slice": "keep",
+    "gate.conditions.against": 0.9,
+    "gate.conditions.margin": 0.2,
+    "gate.conditions.required": "observed",
     "export.dtype": "bfloat16",
     "export.temperature": 0.9,
     "export.top_p": 0.5,
@@ -100,7 +108,13 @@ NUDGES: dict[str, Any] = {
 STOPPERS = {"validate.min_corpus_bytes", "validate.max_overlap"}
 """A stricter rule moves the pipeline to a stop."""
 
+REFERENCES = ["", ".name", ".gguf", ".endpoint", ".model", ".examples", ".prompt", ".api_key_variable"]
+
 NOT_NUDGED = {
+    f"evaluate.references{key}": "asks a model of somebody else's; tests/evaluation/test_references.py turns each"
+    for key in REFERENCES
+} | {
+    "gate.stop": "decides whether the pipeline goes on after everything was written; tests/pipeline has both",
     "pretrain.compile": "changes how fast, not what; tests/train compares compiled with eager",
     "sft.compile": "the same",
     "pretrain.patience": "acts only when the loss stops falling; tests/train has such a case",
@@ -118,7 +132,8 @@ def params_with(changes: dict[str, Any]) -> Params:
         node = tree
         for part in path:
             node = node[part]
-        node[last] = value
+            node = node[0] if isinstance(node, list) else node  # of the conditions, the first
+        node[last] = copy.deepcopy(value)
     text = io.StringIO()
     yaml.dump(tree, text)
     return parse_params(text.getvalue())
@@ -144,7 +159,9 @@ class Workshop:
         chats = [chat(f"Modernise: giue vs {i} loues", f"give us {i} loves") for i in range(24)]
         write_jsonl(folder / "own" / "chats.jsonl", chats)
         write_jsonl(folder / "own" / "other.jsonl", chats[:-4])
+        (folder / "noise.json").write_text('{"measured": false}')
         (folder / "sft").mkdir()
+        (folder / "patches").mkdir()
         persona = {"id": "p-1", "task": "persona", "source": "hand", "licence": "CC0-1.0", "split": "train"}
         write_jsonl(folder / "sft" / "persona.jsonl", [persona | chat("Who are you?", "I am Lal.")])
         (folder / "gold").mkdir()
@@ -185,6 +202,13 @@ class Workshop:
             "scratch": self.folder / "scratch",
             "answers": self.folder / "gold.jsonl",
             "scores": self.folder / "evaluate.json",
+            "failures": self.folder / "failures.json",
+            "copies": self.folder / "copies.json",
+            "overlaps": self.folder / "overlaps.json",
+            "patches": self.folder / "patches",
+            "champion": self.folder / "champion",
+            "noise": self.folder / "noise.json",
+            "gate": self.folder / "gate.json",
         }
         names = inspect.signature(function).parameters
         arguments = {name: paths[name] for name in names if name in paths}

@@ -128,3 +128,30 @@ def test_no_text_at_all_gives_anything_but_a_params_error(text: str) -> None:
 def test_the_four_sizes_are_those_of_the_series() -> None:
     assert SHAPES["tiny"] == Shape(num_layers=4, num_heads=4, width=128, context_length=128)
     assert SHAPES["lal"].width == 768
+
+
+CONDITION = "{metric: exact, slice: keep, against: 0.95, margin: 0.0, required: not_refuted}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("metric: exact", "metric: exakt", "gate.conditions.1.metric: input should be 'exact'"),
+        ("slice: keep", "slize: keep", "gate.conditions.1.slize: unknown key, did you mean 'slice'?"),
+        ("against: 0.95", "against: 95", "gate.conditions.1: exact is a share from 0 to 1, and `against` says 95"),
+        ("against: 0.95", "against: true", "gate.conditions.1.against: expected a number, `champion`"),
+        ("against: 0.95", "against: .nan", "gate.conditions.1.against: expected a finite number"),
+        ("margin: 0.0", "margin: -0.1", "gate.conditions.1.margin: input should be greater than or equal to 0"),
+        ("required: not_refuted", "required: yes", "gate.conditions.1.required: input should be 'shown'"),
+    ],
+)
+def test_a_wrong_condition_is_named_with_its_line(old: str, new: str, problem: str) -> None:
+    assert TEXT.count(CONDITION) == 1
+    line = TEXT[: TEXT.index(CONDITION)].count("\n") + 1
+    message = problem_with(TEXT.replace(CONDITION, CONDITION.replace(old, new)))
+    assert f"params.yaml:{line}: {problem}" in message
+
+
+def test_conditions_are_a_list() -> None:
+    start, end = TEXT.index("  conditions:"), TEXT.index("\nexport:")
+    assert "gate.conditions: expected a list" in problem_with(TEXT[:start] + "  conditions: 3\n" + TEXT[end:])

@@ -8,6 +8,7 @@
     |-- TokenizerError           a vocabulary that cannot be built, or belongs to another model
     |-- TrainingError            the loss is not a number, nothing to train on, a batch that does not fit
     |-- ModelError               a model folder is incomplete, damaged or of another format
+    |-- GateError                the model is not what gate.conditions demands, or what was judged is another one
     `-- ExportError              what was written does not give the answers that were measured
 
 Anything a user can cause is raised as one of these; anything only a developer can cause is an `assert`.
@@ -65,6 +66,10 @@ class TrainingError(LalError):
 
 class ModelError(LalError):
     """A model folder is incomplete, damaged or of another format."""
+
+
+class GateError(LalError):
+    """A model does not fulfil the conditions of the gate, or is not the one that was judged."""
 
 
 class ExportError(LalError):

@@ -6,25 +6,21 @@ defaults: what params.yaml does not say is not known. `docs/params.md` is genera
 
 import difflib
 import io
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from lal.errors import ParamsError
+from lal.sections import Reference, Section
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """Base of all sections: no unknown keys, strict types, never changed after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class DataParams(Section):
@@ -200,6 +196,80 @@ class EvaluateParams(Section):
     )
     max_new_tokens: Count = Field(description="longest answer, in tokens")
     batch_size: Count = Field(description="questions answered side by side")
+    references: tuple[Reference, ...] = Field(
+        strict=False,
+        description="models of somebody else's that answer the gold set too; nothing else is ever contacted",
+    )
+
+    @field_validator("references")
+    @classmethod
+    def _each_name_once(cls, value: tuple[Reference, ...]) -> tuple[Reference, ...]:
+        if len({reference.name for reference in value}) < len(value):
+            raise ValueError("two references have the same name: rename one")
+        return value
+
+
+class Condition(Section):
+    """One condition of the gate: how a score of the shipped model must stand against a number, a solver, the champion.
+
+    Each comparison has three outcomes, by its interval: met (wholly on the good side of the limit), unmet (wholly on
+    the bad side), cannot tell (across it). What the last is worth is said by `required`.
+    """
+
+    metric: Literal["exact", "checks", "word_accuracy", "changed_words", "character_error_rate", "bits_per_byte"] = (
+        Field(description="score that is compared; of the last two, less is better")
+    )
+    slice: Annotated[str, Field(min_length=1)] = Field(
+        description="`headline`, `all`, a slice, a subslice, or `each`: one comparison for every slice with this metric"
+    )
+    against: float | str = Field(
+        description="a number, the floor (where less is better, the ceiling); `champion`; the name of a solver such as "
+        "`lexicon+rules`; or `best baseline`, the best on this metric and slice of what is free"
+    )
+    margin: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
+        description="how much worse than that counts as no worse, in units of the metric"
+    )
+    required: Literal["shown", "not_refuted", "observed", False] = Field(
+        description="`shown`: must be met; `not_refuted`: must not be unmet, so `cannot tell` passes; `observed`: the "
+        "score as it was counted decides, without an interval; `false`: told, never decides"
+    )
+
+    @field_validator("against", mode="before")
+    @classmethod
+    def _is_number_or_name(cls, value: Any) -> Any:
+        if isinstance(value, bool) or not (isinstance(value, (int, float)) or (isinstance(value, str) and value)):
+            raise ValueError("expected a number, `champion`, `best baseline` or the name of a solver")
+        if isinstance(value, (int, float)) and not math.isfinite(value):
+            raise ValueError("expected a finite number")
+        if value == "lal":
+            raise ValueError("a model cannot be judged against itself: name another solver, or `champion`")
+        return value
+
+    @model_validator(mode="after")
+    def _shares_are_no_percentages(self) -> "Condition":
+        unbounded = self.metric in ("character_error_rate", "bits_per_byte")
+        if isinstance(self.against, (int, float)) and not (0 <= self.against <= 1 or unbounded):
+            raise ValueError(f"{self.metric} is a share from 0 to 1, and `against` says {self.against}")
+        return self
+
+
+class GateParams(Section):
+    """When a model may take the champion's place; decided before its scores are seen."""
+
+    stop: bool = Field(
+        description="true: `dvc repro` fails when the gate is not passed, after everything was written, and exports "
+        "nothing; false: it goes on, and the verdict stands in the report, in MLflow and on the model card"
+    )
+    conditions: tuple[Condition, ...] = Field(
+        strict=False, description="what the model must fulfil; every required one of them, or the gate is not passed"
+    )
+
+    @field_validator("conditions", mode="before")
+    @classmethod
+    def _is_a_list(cls, value: Any) -> Any:
+        if not isinstance(value, (list, tuple)):
+            raise ValueError("expected a list of conditions, each `- {metric, slice, against, margin, required}`")
+        return value
 
 
 class ExportParams(Section):
@@ -229,6 +299,7 @@ class Params(Section):
     sft: SftParams
     gold: GoldParams
     evaluate: EvaluateParams
+    gate: GateParams
     export: ExportParams
 
 
@@ -289,6 +360,8 @@ def _explain(problem: dict[str, Any], tree: CommentedMap, name: str) -> str:
     for key in keys:
         if isinstance(node, CommentedMap) and key in node:
             line, node = node.lc.key(key)[0] + 1, node[key]
+        elif isinstance(node, CommentedSeq) and isinstance(key, int) and key < len(node):
+            line, node = node.lc.item(key)[0] + 1, node[key]
     place, key = f"{name}:{line}", ".".join(str(part) for part in keys)
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(keys[-1]), _known_keys(keys[:-1]), n=1)
@@ -305,8 +378,11 @@ def _explain(problem: dict[str, Any], tree: CommentedMap, name: str) -> str:
 def _known_keys(path: list[Any]) -> list[str]:
     model: Any = Params
     for part in path:
+        if isinstance(part, int):
+            continue
         field = next((f for n, f in model.model_fields.items() if part in (n, f.alias)), None)
-        model = Shape if part == "size" else getattr(field, "annotation", None)
+        entries = {"size": Shape, "conditions": Condition, "references": Reference}
+        model = entries.get(part) or getattr(field, "annotation", None)
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             return []
     return [field.alias or key for key, field in model.model_fields.items()]

@@ -6,8 +6,8 @@ from typer.testing import CliRunner, Result
 
 from lal.cli.gold import app
 from lal.errors import DataError, LalError
-from lal.evaluation.results import Result as GoldResult
-from lal.evaluation.results import write_results
+from lal.evaluation.scores.results import Result as GoldResult
+from lal.evaluation.scores.results import write_results
 
 ROOT = Path(__file__).parents[2]
 
@@ -87,22 +87,6 @@ def test_an_item_is_shown_with_everyones_answers_and_scores(file: Path) -> None:
 
 def test_what_a_model_said_cannot_move_the_cursor(file: Path) -> None:
     assert "\x1b" not in lines_of("show", "g1", "--file", file)
-
-
-def test_two_files_are_compared_item_by_item(file: Path, tmp_path: Path) -> None:
-    better = [result(f"g{n}", "lal", f"Have g{n}", "known" if n == 1 else "unseen") for n in (1, 2, 3)]
-    write_results(tmp_path / "new.jsonl", better)
-    output = lines_of("compare", file, tmp_path / "new.jsonl")
-    assert output.startswith("cannot tell whether lal in ")
-    assert "1 fixed, 0 broken of 3" in output
-    assert "Fixed: 1\n\ng1  known, macbeth" in output
-    assert "new       Have g1" in output
-    assert "Broken: 0" in output
-
-
-def test_two_solvers_of_one_file_are_compared(file: Path) -> None:
-    output = lines_of("compare", file, file, "--old-solver", "copy")
-    assert output.startswith("cannot tell whether lal is better than copy: 2 fixed, 1 broken of 3")
 
 
 def test_a_missing_file_says_how_to_make_it(tmp_path: Path) -> None:

@@ -209,6 +209,65 @@ def test_casing_spacing_and_punctuation_never_hide_a_line(before: str, after: st
     assert overlap.share >= 0.7
 
 
+@pytest.mark.parametrize(
+    ("text", "method"),
+    [
+        (OLD, "exact"),
+        (OLD.upper().replace(" ", "-"), "exact"),
+        (NEW, "exact"),  # the expected answer, to the letter
+        ("Shal thincke themselues accurst they were not heere", "letter sequences"),
+        (f"'Tis well. {NEW} And so, my lord, to bed.", "letter sequences"),
+        ("Not here were they; accursed shall themselves think!", "near-duplicate"),
+        ("accurst heere themselues thinke shall they vvere not", "near-duplicate"),
+    ],
+)
+def test_the_method_says_how_it_was_found(text: str, method: str) -> None:
+    overlap = search(ITEM, "Nothing of the kind", text)
+    assert overlap is not None
+    assert (overlap.method, overlap.place, overlap.training_text) == (method, "train.jsonl:2", text)
+    assert overlap.share >= 0.75
+
+
+def test_shuffled_words_are_found_in_a_line_of_a_document() -> None:
+    overlap = search(ITEM, HENRY * 300 + "\nnot here were they accursed shall themselves think\n" + HENRY * 300)
+    assert overlap is not None
+    assert (overlap.method, overlap.training_text) == (
+        "near-duplicate", "not here were they accursed shall themselves think",
+    )  # fmt: skip
+
+
+def test_questions_in_one_form_are_no_near_duplicates() -> None:
+    ask = "In one word, what is the capital of the country that is called"
+    names = ["Italy", "France", "Spain", "Wales", "Norway"] + [f"{a}{b}land" for a in "abcde" for b in "xyz"] * 2
+    asked = [f"{ask} {name}?" for name in names]
+    item = GoldText("gold.jsonl:1", f"{ask} Denmark?", ())
+    assert search(item, *asked, prompt=True) is None
+    assert search(item, *asked, f"{ask} Denmark?", prompt=True) is not None
+
+
+def test_a_line_cut_by_the_end_of_a_row_is_found_in_both() -> None:
+    overlap = search(ITEM, "No more of this", "Shall think themselves ac-", "cursed they were not here;", "Nor that.")
+    assert overlap is not None
+    assert overlap.place == "train.jsonl:2 and train.jsonl:3"
+    assert overlap.share >= 0.7
+
+
+def test_halves_in_rows_apart_are_no_leak() -> None:
+    assert search(ITEM, "Shall think themselves", *["Something else"] * 3, "they were not here") is None
+
+
+def test_a_pair_cut_in_two_is_found_prompt_by_prompt() -> None:
+    rows = [
+        TrainingText("train.jsonl:1", MODERNISE_PREFIX + "Shall thinke themselues", is_prompt=True),
+        TrainingText("train.jsonl:1", "Shall think themselves"),
+        TrainingText("train.jsonl:2", MODERNISE_PREFIX + "accurst they were not heere;", is_prompt=True),
+        TrainingText("train.jsonl:2", "accursed they were not here;"),
+    ]
+    (overlap,) = find_overlaps([ITEM], rows)
+    assert overlap is not None
+    assert overlap.place == "train.jsonl:1 and train.jsonl:2"
+
+
 def test_a_large_corpus_is_searched_in_seconds() -> None:
     items = [GoldText(f"gold.jsonl:{n}", f"{MODERNISE_PREFIX}{word} is the winter of our discontent", ())
              for n, word in enumerate(string.ascii_letters)]  # fmt: skip

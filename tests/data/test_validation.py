@@ -6,8 +6,16 @@ from typing import Any
 
 import pytest
 
-from lal.data.tables import conversation_table, corpus_table, gold_table, overlap_table, read_lines
+from lal.data.tables import (
+    conversation_table,
+    corpus_table,
+    gold_table,
+    overlap_table,
+    read_lines,
+    versions_table,
+)
 from lal.data.validation import Check, Finding, check_tables, refuse_broken
+from lal.data.versions import lock_version
 from lal.errors import BrokenRuleError
 from lal.gold_items import GoldItem
 from lal.params import GoldParams, ValidateParams
@@ -267,9 +275,55 @@ def test_a_leak_names_both_places_and_both_texts(tmp_path: Path) -> None:
         Finding(
             f"{tmp_path}/gold/gold.jsonl:1",
             f"g1: 100 % of 'What is the city but the people?' is in {tmp_path}/conversations/train.jsonl:2: "
-            "'what is the CITIE, but the people...'",
+            "'what is the CITIE, but the people...' (found as letter sequences)",
         ),
     )
+
+
+def test_a_sealed_leak_is_named_by_both_places_without_its_text(tmp_path: Path) -> None:
+    corpus = write(tmp_path / "corpus", [document()])
+    chats = write(tmp_path / "conversations", [chat("a", "What is the city but the people?", "Ay.")])
+    gold = write(tmp_path / "gold", [item("g1", split="sealed")])
+    lines = read_lines(gold, GoldItem)
+    table = overlap_table(gold, lines, read_lines(corpus, Document), read_lines(chats, Conversation), 0.7)
+    check = only(by_rule(check_tables([table], PARAMS, GOLD)))
+    assert check.stops
+    (finding,) = check.findings
+    assert finding.place == f"{tmp_path}/gold/gold.jsonl:1"
+    assert f"{tmp_path}/conversations/train.jsonl:1 (found as exact)" in finding.value
+    listed = table.rows[0]["listed"]
+    assert (listed.gold_text, listed.training_text, listed.place) == ("", "", f"{tmp_path}/conversations/train.jsonl:1")
+    assert "city" not in finding.value + listed.model_dump_json()
+
+
+def test_the_words_of_an_item_in_another_order_stop_the_pipeline(tmp_path: Path) -> None:
+    check = only(check_overlap(tmp_path, "The people, but what is the city?"))
+    assert check.stops
+    assert "(found as near-duplicate)" in check.findings[0].value
+
+
+def test_a_headline_slice_with_sealed_items_only_is_named(tmp_path: Path) -> None:
+    check = only(check_gold(tmp_path, item(split="sealed"), item("g2", "Is this a dagger?", slice="other")))
+    assert check.findings == (Finding(str(tmp_path), "nothing for known"),)
+
+
+def test_a_locked_item_that_was_changed_or_taken_out_stops_the_pipeline(tmp_path: Path) -> None:
+    gold = write(tmp_path, [item("g1"), item("g2", "Is this a dagger?"), item("g3", "Who goes there?")])
+    lock_version(gold, [line.record for line in read_lines(gold, GoldItem)])
+    tables = [versions_table(gold, read_lines(gold, GoldItem))]
+    assert by_rule(check_tables(tables, PARAMS, GOLD)) == {}
+    (gold / "gold.jsonl").unlink()
+    write(gold, [item("g1"), item("g2", "Is this a dagger?", expected="no")])
+    check = only(by_rule(check_tables([versions_table(gold, read_lines(gold, GoldItem))], PARAMS, GOLD)))
+    assert check.stops
+    assert check.findings == (
+        Finding(
+            f"{tmp_path}/gold.jsonl:2",
+            "g2: right answers changed, but it still says version 1, and versions up to 1 are locked",
+        ),
+        Finding(f"{tmp_path}/versions.lock:3", "g3 is gone, and version 1 has it"),
+    )
+    assert '"version": 2' in check.remedy
 
 
 def test_a_near_copy_is_a_warning_for_review(tmp_path: Path) -> None:

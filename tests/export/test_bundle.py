@@ -5,12 +5,15 @@ from typing import Any
 import pytest
 
 from lal.errors import ExportError
+from lal.evaluation.verdict.gate_file import GateFile
 from lal.export.bundle import generation_settings, write_bundle
 from lal.export.manifest import check_manifest
 from lal.export.parity import demand_parity, flipped_answers, largest_logit_difference
 from lal.model.folder import LoadedModel, load_model
 from lal.model.generate import generate_batch
 from lal.params import ExportParams
+
+GATE = GateFile(passed=True, sentence="Gate passed.", failed=(), told=(), digests={})
 
 SCORES: dict[str, Any] = {
     "headline": {"copy": 0.25, "lal": 0.71},
@@ -27,7 +30,7 @@ def params(**changes: Any) -> ExportParams:
 def bundle(folder: Path, measured: LoadedModel, **changes: Any) -> Path:
     answers = folder / "gold.jsonl"
     answers.write_text("{}\n")
-    write_bundle(folder / "export", measured, params(**changes), SCORES, [], {"gold_answers": answers})
+    write_bundle(folder / "export", measured, params(**changes), SCORES, [], {"gold_answers": answers}, GATE)
     return folder / "export"
 
 

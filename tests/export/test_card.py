@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import transformers
 
-from lal.evaluation.results import Result
+from lal.evaluation.scores.results import Result
+from lal.evaluation.verdict.gate_file import GateFile
 from lal.export.bundle import write_bundle
 from lal.export.card import Measured, example, model_card
 from lal.gold_items import GoldItem
@@ -21,6 +22,13 @@ CONFIG = {
     "vocab_size": 270,
     "architectures": ["Qwen3ForCausalLM"],
 }
+GATE = GateFile(
+    passed=False,
+    sentence="Gate NOT passed: 1 of 2 required conditions fails: exact on keep against 0.95.",
+    failed=("exact on keep against 0.95: too low",),
+    told=("[met] headline", "[FAILS] exact on keep against 0.95: too low"),
+    digests={},
+)
 SCORES = {
     "headline": {"copy": 0.25, "lal": 0.71},
     "exact": {"copy": {"known": 0.0}, "lal": {"known": 0.9}},
@@ -61,7 +69,7 @@ def answered(prompt: str, text: str, passed: bool = True, source: str = "macbeth
 
 
 def card(answers: list[Measured], scores: dict[str, Any] = SCORES) -> str:
-    return model_card(CONFIG, {"stage": "sft"}, scores, answers, 1000)
+    return model_card(CONFIG, {"stage": "sft"}, scores, answers, 1000, GATE)
 
 
 def test_a_model_of_another_task_is_not_said_to_modernise() -> None:
@@ -100,6 +108,12 @@ def test_a_gold_set_of_checks_alone_has_a_card() -> None:
     assert "| lal | 0.500 |" in card([], {"checks": {"lal": {"persona": 0.5}}})
 
 
+def test_the_card_says_what_the_gate_said_also_when_it_refused() -> None:
+    lines = card([]).splitlines()
+    assert GATE.sentence in lines
+    assert "- [FAILS] exact on keep against 0.95: too low" in lines
+
+
 def test_the_card_warns_of_control_tokens_in_other_programs() -> None:
     assert "`<|assistant|>`" in card([])
 
@@ -109,7 +123,7 @@ def test_the_snippet_of_the_card_runs(
 ) -> None:
     transformers.utils.logging.disable_progress_bar()
     params = ExportParams.model_validate({"dtype": "float32", "temperature": 0.0, "top_p": 1.0, "max_new_tokens": 4})
-    write_bundle(tmp_path / "export", measured, params, SCORES, [answered('Giue "me"\nmy Horse', "Give")], {})
+    write_bundle(tmp_path / "export", measured, params, SCORES, [answered('Giue "me"\nmy Horse', "Give")], {}, GATE)
     text = (tmp_path / "export" / "README.md").read_text()
     snippet = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert snippet is not None

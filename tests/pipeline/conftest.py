@@ -89,16 +89,8 @@ def fresh(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str])
     """The project before its first `dvc repro`; copy it, never run in it."""
     project = tmp_path_factory.mktemp("fresh") / "project"
     ignored = shutil.ignore_patterns("__pycache__")
-    for name in (
-        "errors.py",
-        "files.py",
-        "params.py",
-        "records.py",
-        "reporting.py",
-        "lineage.py",
-        "tracking",
-        "__init__.py",
-    ):
+    modules = sorted(path.name for path in (CHECKOUT / "src" / "lal").glob("*.py"))
+    for name in [*modules, "tracking"]:
         source, target = CHECKOUT / "src" / "lal" / name, project / "src" / "lal" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, target, ignore=ignored) if source.is_dir() else shutil.copy(source, target)

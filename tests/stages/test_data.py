@@ -16,7 +16,7 @@ from lal.files import read_json, sha256
 from lal.params import Params, load_params
 from lal.records import MODERNISE_PREFIX, Conversation, Document, read_records
 from lal.reporting import NullReporter
-from lal.stages.data import data
+from lal.stages.data import conversation_pool, data
 
 ROOT = Path(__file__).parents[2]
 TURNS = [{"role": "user", "content": "Who are you?"}, {"role": "assistant", "content": "I am Lal."}]
@@ -40,6 +40,7 @@ class Project:
         self.listener = Listener()
         (folder / "data" / "sft").mkdir(parents=True)
         (folder / "data" / "own").mkdir()
+        (folder / "data" / "patches").mkdir()
         persona = {"id": "persona-1", "messages": TURNS, "licence": "CC0-1.0", "source": "hand-written"}
         (folder / "data" / "sft" / "persona.jsonl").write_text(json.dumps(persona) + "\n", encoding="utf-8")
         cache = folder / ".lal" / "sources"
@@ -66,6 +67,7 @@ class Project:
             cache=self.folder / ".lal" / "sources",
             own=self.folder / "data" / "own",
             persona=self.folder / "data" / "sft",
+            patches=self.folder / "data" / "patches",
             corpus=self.folder / out / "corpus",
             conversations=self.folder / out / "conversations",
             reporter=self.listener,
@@ -154,6 +156,42 @@ def test_fewer_training_pairs_leave_persona_and_held_out_plays_alone(project: Pr
     assert metrics["conversations"]["dropped"]["not_drawn"] == 21
 
 
+def test_a_patch_adds_its_rows_and_changes_nothing_else(project: Project) -> None:
+    before = project.run("before")
+    row = read_records(project.folder / "before" / "conversations" / "train.jsonl", Conversation)[0]
+    added = row.model_dump() | {"id": "patch-001:0001", "group": "known / u > v", "kind": "repeat", "origin": row.id}
+    patch = project.folder / "data" / "patches" / "patch-001.jsonl"
+    patch.write_text(json.dumps(added) + "\n", encoding="utf-8")
+    after = project.run()
+    old, new = ((project.folder / out / "conversations" / "train.jsonl").read_text() for out in ("before", "out"))
+    assert new.startswith(old)
+    assert project.conversations("train")[-1] == row.model_copy(update={"id": "patch-001:0001"})
+    assert after["conversations"]["train"]["modernise"] == before["conversations"]["train"]["modernise"] + 1
+    sources = read_json(project.folder / "out" / "conversations" / "manifest.json")["sources"]
+    assert sources["patches/patch-001.jsonl"] == sha256(patch)
+
+
+def test_a_patch_with_an_id_that_is_taken_is_refused(project: Project) -> None:
+    project.run()
+    row = project.conversations("train")[0].model_dump() | {"group": "g", "kind": "repeat"}
+    (project.folder / "data" / "patches" / "patch-001.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match="duplicate id"):
+        project.run()
+
+
+def test_the_pool_holds_what_was_not_drawn_as_well(project: Project) -> None:
+    project.run(max_conversations=9)
+    pool = conversation_pool(
+        params=params(max_conversations=9),
+        sources=project.folder / "data" / "sources.lock",
+        cache=project.folder / ".lal" / "sources",
+    )
+    drawn = {row.id for row in project.conversations("train") if row.task == "modernise"}
+    assert len(drawn) == 9
+    assert drawn < {row.id for row in pool.rows if row.split == "train"}
+    assert sum(row.split == "train" for row in pool.rows) == 30
+
+
 def test_own_texts_and_chats_need_no_sources(project: Project) -> None:
     own = project.folder / "data" / "own"
     for number in range(20):
@@ -212,6 +250,7 @@ def test_the_real_sources_give_what_was_measured(tmp_path: Path) -> None:
         cache=ROOT / ".lal" / "sources",
         own=ROOT / "data" / "own",
         persona=tmp_path,
+        patches=tmp_path,
         corpus=tmp_path / "corpus",
         conversations=tmp_path / "conversations",
         reporter=NullReporter(),

@@ -5,13 +5,15 @@ from typing import Any
 import pytest
 
 from lal.errors import DataError, ModelError, ParamsError
-from lal.evaluation.results import read_results
-from lal.files import write_jsonl
+from lal.evaluation.copies.measure import copy_metrics, read_copies
+from lal.evaluation.failures.groups import digest, read_failures
+from lal.evaluation.scores.results import of_solver, read_results
+from lal.files import write_json, write_jsonl
 from lal.gold_items import GoldItem
 from lal.model.folder import save_model
 from lal.model.transformer import Config, Transformer
 from lal.params import Params, load_params
-from lal.records import Conversation, Message
+from lal.records import Conversation, Document, Message, Split
 from lal.stages.evaluate import evaluate
 from lal.text.tokenizer import Tokenizer
 
@@ -86,6 +88,10 @@ def project(tmp_path: Path, params: Params) -> dict[str, Path]:
             for identity, prompt, answer in rows
         ],
     )
+    texts: dict[Split, str] = {"train": "Haue a Horse, haue a Horse. " * 9, "validation": "Haue a good Horse."}
+    for split, text in texts.items():
+        document = Document(id=split, text=text, source="own", licence="mine", split=split)
+        write_jsonl(tmp_path / "corpus" / f"{split}.jsonl", [document])
     tokenizer = Tokenizer.train([" ".join(prompt + answer for _, prompt, answer in rows)], 264)
     small = params.model.model_copy(
         update={"size": params.model.shape.model_copy(update={"num_layers": 1, "num_heads": 2, "width": 16})}
@@ -93,34 +99,70 @@ def project(tmp_path: Path, params: Params) -> dict[str, Path]:
     for seed, name in enumerate(("base", "instruct")):
         model = Transformer(Config.from_params(small, tokenizer.vocabulary_size), seed)
         save_model(tmp_path / name, model, tokenizer, {"stage": name})
-    return {name: tmp_path / name for name in ("gold", "conversations", "base", "instruct")} | {
+    return {name: tmp_path / name for name in ("gold", "corpus", "conversations", "base", "instruct")} | {
         "answers": tmp_path / "reports" / "gold.jsonl",
-        "report": tmp_path / "reports" / "gold.html",
+        "failures": tmp_path / "reports" / "failures.json",
+        "copies": tmp_path / "reports" / "copies.json",
     }
 
 
-def test_everyone_answers_and_metrics_table_and_report_are_written(params: Params, project: dict[str, Path]) -> None:
+def test_everyone_answers_and_metrics_and_table_are_written(params: Params, project: dict[str, Path]) -> None:
     listener = Listener()
     metrics = evaluate(params=params, reporter=listener, **project)
     results = read_results(project["answers"])
-    assert [result.solver for result in results[:6]] == ["copy", "rules", "lexicon", "lexicon+rules", "base", "lal"]
-    assert [result.solver for result in results if result.item_id == "p1"] == ["base", "lal"]
+    everyone = ["copy", "rules", "lexicon", "lexicon+rules", "nearest", "base", "lal"]
+    assert [result.solver for result in results[:7]] == everyone
+    assert [result.solver for result in results if result.item_id == "p1"] == ["nearest", "base", "lal"]
     assert metrics["headline"]["copy"] == 0.25
     assert metrics["headline"]["lexicon_rules"] == 0.75
     assert metrics["exact"]["lexicon"] == {"known": 1.0, "unseen": 0.0, "context": 0.0, "keep": 1.0}
     assert metrics["lal"]["num_items"] == 5
-    assert listener.attached == [project["report"]]
-    assert len(results) == 4 * 4 + 2 * 5
+    assert len(results) == 4 * 4 + 3 * 5
     assert len(listener.tables["gold"]) == 5
     assert "headline" in listener.said[-1]
-    assert "<h1>" in project["report"].read_text()
+
+
+def test_the_failures_are_grouped_beside_the_answers_they_were_found_in(
+    params: Params, project: dict[str, Path]
+) -> None:
+    sources = {"sources": {"patches/patch-001.jsonl": "0" * 64}}
+    write_json(project["conversations"] / "manifest.json", sources)
+    evaluate(params=params, reporter=Listener(), **project)
+    own = of_solver(read_results(project["answers"]), "lal")
+    failures = read_failures(project["failures"])
+    assert failures.results_sha256 == digest(own)
+    assert failures.training_sources == sources["sources"]
+    assert {item for group in failures.groups for item in group.items} == {row.item_id for row in own if not row.passed}
+
+
+def test_bits_per_byte_of_text_and_answers_and_the_sizes_of_all_rungs_are_metrics(
+    params: Params, project: dict[str, Path]
+) -> None:
+    metrics = evaluate(params=params, reporter=Listener(), **project)
+    assert list(metrics["bits_per_byte"]) == ["unigram", "ngram", "base", "lal"]
+    assert metrics["bits_per_byte"]["ngram"] < metrics["bits_per_byte"]["base"]
+    assert metrics["text"] == {"train_bytes": 9 * 28, "validation_bytes": 18}
+    assert metrics["size"]["nearest"] == 2
+    assert metrics["size"]["base"] == metrics["size"]["lal"] > 1000
+    for row in read_results(project["answers"]):
+        assert ("bits_per_byte" in row.scores) == (row.solver in ("base", "lal") and row.scorer == "exact")
+    assert list(metrics["answer_bits_per_byte"]) == ["base", "lal"]
+    # Networks that nobody trained find every token as likely as any other.
+    assert metrics["bits_per_byte"]["lal"] == pytest.approx(metrics["bits_per_byte"]["base"], abs=1e-3)
+
+
+def test_the_ladder_is_told_in_one_sentence(params: Params, project: dict[str, Path]) -> None:
+    listener = Listener()
+    evaluate(params=params, reporter=listener, **project)
+    assert "against 0.75" in listener.said[-1]
+    assert "it loses in" in listener.said[-1]
 
 
 def test_a_second_run_writes_the_same_bytes(params: Params, project: dict[str, Path]) -> None:
     first = evaluate(params=params, reporter=Listener(), **project)
-    written = project["answers"].read_bytes(), project["report"].read_bytes()
+    written = project["answers"].read_bytes()
     assert evaluate(params=params, reporter=Listener(), **project) == first
-    assert (project["answers"].read_bytes(), project["report"].read_bytes()) == written
+    assert project["answers"].read_bytes() == written
 
 
 def test_a_wrong_headline_slice_is_found_before_anything_is_read_or_written(
@@ -140,3 +182,12 @@ def test_a_damaged_model_and_an_empty_gold_set_are_errors(params: Params, projec
     (project["gold"] / "gold.jsonl").unlink()
     with pytest.raises(DataError, match=r"no \.jsonl file of gold items"):
         evaluate(params=params, reporter=Listener(), **project)
+
+
+def test_what_the_answers_copy_is_written_beside_them(params: Params, project: dict[str, Path]) -> None:
+    metrics = evaluate(params=params, reporter=Listener(), **project)
+    copies = read_copies(project["copies"])
+    own = of_solver(read_results(project["answers"]), "lal")
+    assert [one.item_id for one in copies.answers] == [row.item_id for row in own]
+    assert metrics["copied"] == copy_metrics(copies)
+    assert metrics["copied"]["expected"] <= 1.0

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from lal.errors import ExportError
-from lal.evaluation.results import read_results, write_results
-from lal.evaluation.scoring import score_answers
-from lal.evaluation.solvers import chat_model
+from lal.evaluation.scores.results import read_results, write_results
+from lal.evaluation.scores.scoring import score_answers
+from lal.evaluation.solvers.solver import chat_model
+from lal.evaluation.verdict.judgement import GateVerdict, gate_json
 from lal.files import write_json, write_jsonl
 from lal.gold_items import GoldItem
 from lal.model.folder import load_model, save_model
@@ -89,12 +90,14 @@ def project(tmp_path: Path) -> dict[str, Path]:
         weight.data.add_(0.3 * weight.data.new_tensor(range(weight.numel())).sin().view_as(weight))
     save_model(tmp_path / "instruct", model, tokenizer, {"stage": "sft"})
     write_json(tmp_path / "evaluate.json", {"headline": {"lal": 0.0}, "exact": {"lal": {"known": 0.0}}})
+    write_json(tmp_path / "gate.json", gate_json(GateVerdict(()), {"answers": ""}))
     measure(tmp_path, [gold_item("g1", "Haue a Horse"), gold_item("g2", "giue me")])
     return {
         "instruct": tmp_path / "instruct",
         "gold": tmp_path / "gold",
         "answers": tmp_path / "gold.jsonl",
         "scores": tmp_path / "evaluate.json",
+        "gate": tmp_path / "gate.json",
         "bundle": tmp_path / "models" / "export",
     }
 
@@ -167,5 +170,6 @@ def test_empty_answers_are_measured_too(params: Params, project: dict[str, Path]
 def test_the_card_shows_what_was_measured(params: Params, project: dict[str, Path]) -> None:
     export(params=params, reporter=Listener(), **project)
     assert "on 2 questions, from: macbeth" in (project["bundle"] / "README.md").read_text()
+    assert "Gate passed" in (project["bundle"] / "README.md").read_text()
     made_from = json.loads((project["bundle"] / "manifest.json").read_text())["made_from"]
-    assert made_from["inputs"].keys() == {"gold_answers", "gold_scores"}
+    assert made_from["inputs"].keys() == {"gold_answers", "gold_scores", "gate"}

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from lal.data.overlap_list import read_overlaps
+from lal.data.versions import lock_version
 from lal.errors import BrokenRuleError, DataError, LalError
+from lal.evaluation.gold.folder import load_all
 from lal.params import Params, load_params
 from lal.records import MODERNISE_PREFIX
 from lal.reporting import NullReporter
@@ -90,6 +93,7 @@ def run(params: Params, listener: Listener) -> dict[str, Any]:
         conversations=Path("data/conversations"),
         gold=Path("gold"),
         report=Path("reports/validation.html"),
+        overlaps=Path("reports/overlaps.json"),
         reporter=listener,
     )
 
@@ -104,12 +108,47 @@ def test_sound_data_pass_with_their_counts(folder: Path, params: Params) -> None
     metrics = run(params, listener)
     assert metrics["corpus"] == {"documents": {"train": 1, "validation": 1}, "train_bytes": 23390}
     assert metrics["conversations"] == {"test": 1, "train": 1, "validation": 1}
-    assert metrics["gold"] == {"items": 4, "slices": {"context": 1, "keep": 1, "known": 1, "unseen": 1}}
+    slices = {"context": 1, "keep": 1, "known": 1, "unseen": 1}
+    assert metrics["gold"] == {"items": 4, "splits": {"dev": 4}, "slices": slices}
+    assert metrics["versions"] == {"last_locked": 0, "new_or_changed": 0}
     assert metrics["overlap"] == {"largest_share": 0.0}
-    assert metrics["warnings"] == {"corpus": 0, "conversations": 0, "gold": 0, "overlap": 0}
+    assert metrics["warnings"] == dict.fromkeys(("corpus", "conversations", "gold", "versions", "overlap"), 0)
     json.dumps(metrics)
     assert listener.attached == [Path("reports/validation.html")]
     assert listener.said == []
+    assert read_overlaps(Path("reports/overlaps.json")) == []
+
+
+def test_what_is_like_a_gold_item_is_listed_with_both_places(folder: Path, params: Params) -> None:
+    add("data/conversations/train.jsonl", conversation("t2", "Young men regret: yet all shall be forgot", "train"))
+    add("gold/sealed.jsonl", gold_item("s1", "Once more unto the breach, dear friends", "known") | {"split": "sealed"})
+    add("data/conversations/train.jsonl", conversation("t3", "Once more unto the breach, sweet lords", "train"))
+    metrics = run(params, Listener())
+    listed = read_overlaps(Path("reports/overlaps.json"))
+    assert [0.5 <= overlap.share < 0.7 for overlap in listed] == [True, True]
+    assert listed == sorted(listed, key=lambda overlap: -overlap.share)
+    found = {overlap.item_id: overlap for overlap in listed}
+    assert (found["s1"].split, found["s1"].place) == ("sealed", "data/conversations/train.jsonl:3")
+    assert (found["g0"].split, found["g0"].gold_place) == ("dev", "gold/gold.jsonl:1")
+    assert (found["g0"].gold_text, found["s1"].gold_text) == (HELD_OUT, "")
+    assert metrics["warnings"]["overlap"] == 2
+    assert metrics["gold"]["splits"] == {"dev": 4, "sealed": 1}
+    assert "breach" not in Path("reports/validation.html").read_text() + Path("reports/overlaps.json").read_text()
+
+
+def test_a_rule_holds_for_sealed_items_too(folder: Path, params: Params) -> None:
+    add("gold/sealed.jsonl", gold_item("s1", HELD_OUT, "known") | {"split": "sealed"})
+    with pytest.raises(BrokenRuleError, match=r"gold/sealed\.jsonl:1: no question is asked twice"):
+        run(params, Listener())
+
+
+def test_a_changed_item_of_a_locked_version_stops_the_pipeline(folder: Path, params: Params) -> None:
+    lock_version(Path("gold"), load_all(Path("gold")))
+    run(params, Listener())
+    text = Path("gold/gold.jsonl").read_text().replace('"difficulty": "easy"', '"difficulty": "hard"', 1)
+    Path("gold/gold.jsonl").write_text(text)
+    with pytest.raises(BrokenRuleError, match=r"gold/gold\.jsonl:1: locked items stand .*: g0: filing changed"):
+        run(params, Listener())
 
 
 def test_the_same_data_give_the_same_report(folder: Path, params: Params) -> None:
@@ -127,7 +166,7 @@ def test_a_leak_stops_the_pipeline_after_the_report_was_written(folder: Path, pa
     assert str(caught.value).startswith(
         "gold/gold.jsonl:1: less than 70 % of a gold item stands in the training data: g0: 100 % of "
         f"'Modernise: {HELD_OUT}' is in data/conversations/train.jsonl:2: "
-        "'Modernise: old men forget; yet all shall be FORGOT'"
+        "'Modernise: old men forget; yet all shall be FORGOT' (found as exact)"
     )
     assert "data/conversations/train.jsonl:2" in Path("reports/validation.html").read_text()
     assert listener.attached == [Path("reports/validation.html")]

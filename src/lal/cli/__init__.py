@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lal import __version__
-from lal.cli import chat, gold, params, summary, ui
+from lal.cli import chat, compare, gold, iterate, noise, params, promote, release, summary, ui
 from lal.errors import LalError
 
 app = typer.Typer(
@@ -22,8 +22,13 @@ app.command()(chat.chat)
 app.command()(chat.modernise)
 app.command()(chat.generate)
 app.command("next")(chat.next_tokens)
+app.command()(compare.compare)
 app.add_typer(gold.app, name="gold")
+app.add_typer(iterate.app, name="iterate")
 app.add_typer(params.app, name="params")
+app.command()(noise.noise)
+app.command()(promote.promote)
+app.command()(release.release)
 app.command()(summary.summary)
 app.command()(ui.ui)
 

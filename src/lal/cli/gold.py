@@ -1,23 +1,27 @@
-"""`lal gold`: the scores and answers of the last evaluation, and two of them side by side."""
+"""`lal gold`: the scores and answers of the last evaluation."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lal.cli import gold_items, gold_lock
 from lal.errors import DataError
-from lal.evaluation.results import SHIPPED, Result, of_solver, read_results, solvers
+from lal.evaluation.scores.results import SHIPPED, Result, of_solver, read_results, solvers
 from lal.params import load_params
 
-app = typer.Typer(
-    help="Look at the gold-set scores and answers, and compare two runs.", no_args_is_help=True, rich_markup_mode=None
-)
+app = typer.Typer(help="Look at the gold-set scores and answers.", no_args_is_help=True, rich_markup_mode=None)
 
 RESULTS = Path("reports/gold.jsonl")
 PARAMS = Path("params.yaml")
 
 ResultFile = Annotated[Path, typer.Option("--file", help="The result file to read.")]
 SolverName = Annotated[str, typer.Option("--solver", help="Whose answers.")]
+
+
+app.command()(gold_items.add)
+app.command()(gold_items.check)
+app.command()(gold_lock.lock)
 
 
 @app.command()
@@ -27,7 +31,7 @@ def table(
     solver: SolverName = SHIPPED,
 ) -> None:
     """Show the share of right answers by slice and solver."""
-    from lal.evaluation.table import render_table
+    from lal.evaluation.report.table import render_table
 
     print(render_table(read_results(file), load_params(params).gold.headline, solver))
 
@@ -50,7 +54,7 @@ def list_items(
         if slice_name in ("", result.slice, result.subslice) and not (failed and result.passed is not False)
     ]
     for result in chosen:
-        print(_block(result, [result]), end="\n\n")
+        print(item_block(result, [result]), end="\n\n")
     print(f"{len(chosen)} of {len(found)} items")
 
 
@@ -60,30 +64,7 @@ def show(item: Annotated[str, typer.Argument(help="Id of a gold item.")], file: 
     found = [result for result in read_results(file) if result.item_id == item]
     if not found:
         raise DataError(f"{file}: no item {item!r}", "`lal gold list` shows all ids")
-    print(_block(found[0], found, scores=True))
-
-
-@app.command()
-def compare(
-    old: Annotated[Path, typer.Argument(help="Result file of the old run.")],
-    new: Annotated[Path, typer.Argument(help="Result file of the new run; may be the same.")] = RESULTS,
-    solver: SolverName = SHIPPED,
-    old_solver: Annotated[str, typer.Option("--old-solver", help="Whose old answers, if another's.")] = "",
-) -> None:
-    """Say whether the new answers are better than the old ones, and which items were fixed and broken."""
-    from lal.evaluation.table import describe
-    from lal.evaluation.verdict import compare as compare_results
-
-    before = old_solver or solver
-    comparison = compare_results(_answers_of(before, old), _answers_of(solver, new))
-    names = (f"{solver} in {new}", f"{before} in {old}") if old != new else (solver, before)
-    print(describe(comparison, *names))
-    if comparison.left_out:
-        print(f"{len(comparison.left_out)} items cannot be compared (on one side only, not scored, or changed)")
-    for title, pairs in (("Fixed", comparison.fixed), ("Broken", comparison.broken)):
-        print(f"\n{title}: {len(pairs)}")
-        for one, two in pairs:
-            print("\n" + _block(one, [], before={"old": one.text, "new": two.text}))
+    print(item_block(found[0], found, scores=True))
 
 
 def _answers_of(solver: str, file: Path) -> list[Result]:
@@ -94,8 +75,8 @@ def _answers_of(solver: str, file: Path) -> list[Result]:
     raise DataError(f"{file}: no answers of {solver!r}", f"there are answers of {', '.join(solvers(results))}")
 
 
-def _block(item: Result, answers: list[Result], scores: bool = False, before: dict[str, str] | None = None) -> str:
-    """An item and its answers as aligned lines."""
+def item_block(item: Result, answers: list[Result], scores: bool = False, before: dict[str, str] | None = None) -> str:
+    """An item and its answers as aligned lines, after those of `before`: label -> text."""
     lines = [("asked", item.prompt), ("expected", item.expected), *(("or", wording) for wording in item.alternatives)]
     lines += list((before or {}).items())
     for answer in answers:

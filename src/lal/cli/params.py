@@ -11,12 +11,20 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from lal.errors import ParamsError
-from lal.params import SHAPES, Params, Shape, load_params
+from lal.params import SHAPES, Condition, Params, Shape, load_params
+from lal.sections import Reference
 
 app = typer.Typer(help="Check params.yaml and explain its knobs.", no_args_is_help=True, rich_markup_mode=None)
 
 ParamsFile = Annotated[Path, typer.Argument(help="The file to read.")]
 PARAMS = Path("params.yaml")
+
+LISTED: dict[str, type[BaseModel]] = {
+    "model.size": Shape,
+    "gate.conditions": Condition,
+    "evaluate.references": Reference,
+}
+"""Knobs whose value holds knobs of its own, each explained below it."""
 
 
 @app.command()
@@ -56,8 +64,8 @@ def knobs(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Field
             yield from knobs(inner, f"{key}.")
         else:
             yield key, field
-            if key == "model.size":
-                yield from knobs(Shape, f"{key}.")
+            if key in LISTED:
+                yield from knobs(LISTED[key], f"{key}.")
 
 
 def kind(field: FieldInfo) -> str:
@@ -72,9 +80,10 @@ def kind(field: FieldInfo) -> str:
     names: list[str] = []
     for option in options:
         if typing.get_origin(option) is typing.Literal:
-            names += [f"`{choice}`" for choice in typing.get_args(option)]
+            names += [f"`{_plain(choice)}`" for choice in typing.get_args(option)]
         elif typing.get_origin(option) is tuple:
-            names.append("list of words")
+            entries = {Condition: "conditions", Reference: "references"}
+            names.append(f"list of {entries.get(typing.get_args(option)[0], 'words')}")
         else:
             names.append("mapping" if option is Shape else words[option])
     signs = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
@@ -101,7 +110,7 @@ def reference() -> str:
         fields = [(title, section)]
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             lines += [(inner.__doc__ or "").strip(), ""]
-            fields = list(knobs(inner))
+            fields = [(key.removeprefix(f"{title}."), field) for key, field in knobs(inner, f"{title}.")]
         lines += ["| key | value | what it does |", "| --- | --- | --- |"]
         lines += [f"| `{key}` | {kind(field)} | {field.description} |" for key, field in fields]
         lines.append("")
@@ -115,7 +124,10 @@ def reference() -> str:
 def _value(params: Params, key: str) -> Any:
     node: Any = params.model_dump(by_alias=True)
     for part in key.split("."):
-        node = node.get(part) if isinstance(node, dict) else None
+        if isinstance(node, (list, tuple)):
+            node = [entry[part] for entry in node]
+        else:
+            node = node.get(part) if isinstance(node, dict) else None
     return node
 
 
@@ -123,4 +135,8 @@ def _plain(value: Any) -> str:
     """A value as params.yaml writes it."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_plain(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_plain, value)) + "]"
     return "null" if value is None else str(value)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 RESULTS = Path("reports/gold.jsonl")
+GATE = Path("metrics/gate.json")
 
 PLACES = {
     "the model you ship": Path("models/export"),
@@ -14,7 +15,7 @@ PLACES = {
 def summary() -> None:
     """Show the scores, where things are, what to try next."""
     from lal.cli.gold import table
-    from lal.evaluation.results import read_results
+    from lal.evaluation.scores.results import read_results
 
     table(RESULTS)
     modernises = any(result.is_line for result in read_results(RESULTS))
@@ -30,3 +31,18 @@ def summary() -> None:
         ("lal ui", "compare this run with the others"),
     ]:
         print(f"  {command:<50} # {what}")
+    _tell_verdict()
+
+
+def _tell_verdict() -> None:
+    """The gate's word, last, where it is read; what it refuses, each in a line."""
+    from lal.evaluation.verdict.gate_file import read_gate
+
+    if not GATE.exists():
+        print("\nThe gate has not judged this model yet: dvc repro")
+        return
+    gate = read_gate(GATE)
+    print()
+    for sentence in gate.failed:
+        print(f"  FAILS  {sentence}")
+    print(gate.sentence + (" `lal promote` makes it the champion." if gate.passed else ""))

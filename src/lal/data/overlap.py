@@ -1,7 +1,9 @@
 """Does the gold set stand in the training data? Finds it in any casing, spacing, punctuation and spelling.
 
 Texts are compared by their skeletons: letters and digits, with the spelling taken out. The sequences of 6 skeleton
-letters of each gold text are looked up in the training texts; the share that stands close together is the overlap.
+letters of each gold text are looked up in the training texts; the share that stands close together is the overlap. A
+text cut in two by the end of a row is looked for in both rows together. Words in another order leave few sequences;
+`lal.data.near_duplicates` finds those. `bench/leaks.py` plants each disguise and counts what is found.
 
 Why 6 and not the customary 13: a gold line has about 30 letters; a changed word in its middle leaves no 13 in a row.
 Measured with 240 gold lines: their copies with one word replaced are seen (share >= 0.5) in 93 % of all cases, and come
@@ -15,8 +17,10 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from lal.data.characters import letters_only
+from lal.data.near_duplicates import WordSets, find_near_duplicates
 from lal.records import line_to_modernise
 
 GRAM = 6
@@ -31,6 +35,13 @@ whole in other plays."""
 REVIEW = 0.5
 """Share from which an overlap is worth a look."""
 
+NEAR = 0.6
+"""Likeness of word sets from which a near-duplicate is worth a look. Of 7,296 lines of the gold plays, against 76,887
+pairs and a corpus of other plays, 48 have one with 0.6 and 13 with 0.7, but 265 with 0.5."""
+
+BOTH = 0.1
+"""Share that two rows together must have over either alone to be named together."""
+
 COMMON = 0.01
 """Sequences in more than this share of the training texts, and in more than `COMMON_TEXTS` of them, are the form of a
 task and not the content of an item: `Classify this review:` is no leak. Of a question that is common throughout, a
@@ -43,6 +54,10 @@ PIECE = 2000
 
 LINE = 200
 """Characters; of a longer training text only the stretch that overlaps is shown."""
+
+Method = Literal["exact", "letter sequences", "near-duplicate"]
+"""exact: a training text is the gold text but for casing, spacing and punctuation. letter sequences: most of it stands
+there close together, in any spelling. near-duplicate: nearly the same words in any order."""
 
 _SPELLINGS = str.maketrans({"v": "u", "w": "u", "j": "i", "y": "i", "e": None})
 _DOUBLED = re.compile(r"([^\W\d_])\1+")
@@ -74,9 +89,11 @@ class Overlap:
     """Above 0 and up to 1, of the item's letter sequences."""
     gold_text: str
     place: str
+    """`file:line`, or both where the text is cut by the end of a row."""
     training_text: str
     num_places: int
     """Training lines that are like the item, this one included."""
+    method: Method
 
 
 def skeleton(text: str) -> str:
@@ -98,7 +115,7 @@ def find_overlaps(
     """Looks for each gold item in the training texts.
 
     A share of 1 means that all of a prompt or an answer stands there. Time grows with the length of the training texts,
-    hardly with the number of items: 11 million characters and 960 items take about 5 seconds.
+    hardly with the number of items: 100,000 rows and 1,000 items take 14 seconds of one core.
 
     Returns:
         For each item the training text most like it, or None where none has a share of `least`.
@@ -111,6 +128,8 @@ def find_overlaps(
     matches = _same_prompts(gold, training)
     for text in wanted:
         matches[text.item] += _matches(text, pieces, holders, rare, least)
+    for number, match in _near_matches(wanted, training, max(least, NEAR)):
+        matches[number].append(match)
     return [_best(matches[number]) for number in range(len(gold))]
 
 
@@ -131,6 +150,7 @@ class _Match:
     gold_text: str
     place: str
     training_text: str
+    method: Method = "letter sequences"
 
 
 def _wanted_texts(number: int, item: GoldText) -> Iterator[_Wanted]:
@@ -182,7 +202,7 @@ def _same_prompts(gold: Sequence[GoldText], training: Sequence[TrainingText]) ->
     for row in training:
         if row.is_prompt:
             for number in asked.get(letters_only(row.text), ()):
-                matches[number].append(_Match(1.0, gold[number].prompt, row.place, row.text))
+                matches[number].append(_Match(1.0, gold[number].prompt, row.place, row.text, "exact"))
     return matches
 
 
@@ -202,11 +222,62 @@ def _matches(
             return
         grams, least = wanted.grams, 1.0
     counts = Counter(number for gram in grams for number in holders[gram])
+    enough, span = least * len(grams), wanted.num_letters * 3 // 2
+    alone: dict[int, float] = {}
     for number, count in sorted(counts.items()):
-        if count >= least * len(grams):
-            share, stretch = _closest(grams, pieces[number].text, span=wanted.num_letters * 3 // 2)
-            if share >= least:
-                yield _Match(share, wanted.text, pieces[number].place, stretch)
+        if count >= enough:
+            alone[number], stretch = _closest(grams, pieces[number].text, span)
+            if alone[number] >= least:
+                same = letters_only(pieces[number].text) == letters_only(wanted.text)
+                method: Method = "exact" if same else "letter sequences"
+                yield _Match(alone[number], wanted.text, pieces[number].place, stretch, method)
+    for number, after in _neighbours(counts, pieces, enough):
+        share, stretch = _closest(grams, f"{pieces[number].text} {pieces[after].text}", span)
+        if share >= least and share >= max(alone.get(number, 0), alone.get(after, 0)) + BOTH:
+            yield _Match(share, wanted.text, f"{pieces[number].place} and {pieces[after].place}", stretch)
+
+
+def _neighbours(counts: Mapping[int, int], pieces: Sequence[TrainingText], enough: float) -> Iterator[tuple[int, int]]:
+    """Pieces in rows one after the other that hold enough together."""
+    for number, count in sorted(counts.items()):
+        # Of conversations, prompt follows on prompt and answer on answer.
+        for after in (number + 1, number + 2):
+            both = count + counts.get(after, 0)
+            if after in counts and both >= enough and pieces[number].place != pieces[after].place:
+                yield number, after
+
+
+def _near_matches(
+    wanted: Sequence[_Wanted], training: Sequence[TrainingText], least: float
+) -> Iterator[tuple[int, _Match]]:
+    """Yields (item, match) for training texts, and lines of them, with nearly the same words in any order."""
+    words_of = WordSets(skeleton)
+    texts: list[TrainingText] = []
+    sets: list[frozenset[str]] = []
+    for row in training:
+        for text in _units(_content(row.text)):
+            words = words_of(text)
+            if not (sets and words == sets[-1] and texts[-1].place == row.place):
+                texts.append(replace(row, text=text))
+                sets.append(words)
+    held = Counter(word for words in sets for word in words)
+    common = max(COMMON_TEXTS, COMMON * len(sets))
+    sought = [words_of(text.text) for text in wanted]
+    for number, place, share in find_near_duplicates(sought, sets, least):
+        # Two questions in one form share the words of the form; what they ask about must be shared as well.
+        rare = {word for word in sought[number] if held[word] <= common}
+        if len(rare & sets[place]) >= least * len(rare) and (rare or share == 1):
+            like, row = wanted[number], texts[place]
+            yield like.item, _Match(share, like.text, row.place, row.text, "near-duplicate")
+
+
+def _units(text: str) -> Iterator[str]:
+    """What a text is compared as: the whole, unless it is a long document, and each of its lines."""
+    lines = text.split("\n")
+    if len(text) <= PIECE:
+        yield text
+    if len(lines) > 1:
+        yield from lines
 
 
 def _closest(grams: frozenset[str], text: str, span: int) -> tuple[float, str]:
@@ -239,9 +310,9 @@ def _letters_with_offsets(text: str) -> tuple[list[int], str]:
 def _best(matches: Sequence[_Match]) -> Overlap | None:
     if not matches:
         return None
-    best = max(matches, key=lambda match: match.share)
+    best = max(matches, key=lambda match: (match.share, match.method == "exact"))
     num_places = len({match.place for match in matches})
-    return Overlap(best.share, best.gold_text, best.place, best.training_text, num_places)
+    return Overlap(best.share, best.gold_text, best.place, best.training_text, num_places, best.method)
 
 
 def _fold(text: str) -> str:

@@ -12,6 +12,8 @@ from typing import Any, Generic
 
 from lal.data.characters import CONTROL_CHARACTER, letters_only
 from lal.data.overlap import REVIEW, GoldText, Overlap, TrainingText, find_overlaps
+from lal.data.overlap_list import ListedOverlap
+from lal.data.versions import find_changes, read_lock
 from lal.errors import DataError
 from lal.gold_items import GoldItem
 from lal.records import Conversation, Document, RecordType, Split, read_numbered
@@ -138,6 +140,8 @@ def gold_table(folder: Path, lines: Sequence[Line[GoldItem]], headline: Sequence
             {
                 "id": item.id,
                 "slice": item.slice,
+                "split": item.split,
+                "dev_slice": item.slice if item.split == "dev" else None,
                 "question": " ".join("\n".join(message.content for message in item.messages).casefold().split()),
                 "not_exact": f"{item.slice!r} is scored by {item.scorer!r}" if not_exact else None,
                 "control_character": _first_match(CONTROL_CHARACTER, item.id, f"{item.prompt}\n{item.expected}"),
@@ -145,7 +149,27 @@ def gold_table(folder: Path, lines: Sequence[Line[GoldItem]], headline: Sequence
                 "unreachable": _unreachable(item),
             }
         )
-    return _table("gold", folder, lines, rows, {"items": len(rows), "slices": _count(rows, "slice")})
+    counts = {"items": len(rows), "splits": _count(rows, "split"), "slices": _count(rows, "slice")}
+    return _table("gold", folder, lines, rows, counts)
+
+
+def versions_table(folder: Path, lines: Sequence[Line[GoldItem]]) -> Table:
+    """One row for each item, and for each that is locked and gone; what breaks the lock stands under `broken`.
+
+    Raises:
+        DataError: The lock is not what it should be.
+    """
+    lock = read_lock(folder)
+    changes = find_changes(lock, [line.record for line in lines])
+    broken = {change.item_id: change.what for change in changes if change.is_broken}
+    places = [line.place for line in lines]
+    rows: list[Row] = [{"broken": broken.get(line.record.id)} for line in lines]
+    for change in changes:
+        if change.kind == "removed":
+            places.append(f"{lock.path.as_posix()}:{change.line}")
+            rows.append({"broken": change.what})
+    counts = {"last_locked": lock.last_version, "new_or_changed": len(changes)}
+    return Table("versions", folder.as_posix(), tuple(places), tuple(rows), counts)
 
 
 def overlap_table(
@@ -155,7 +179,10 @@ def overlap_table(
     conversations: Iterable[Line[Conversation]],
     max_overlap: float,
 ) -> Table:
-    """One row a gold item: the share of it that stands in the training text most like it, 0 if none is like it."""
+    """One row a gold item: the share of it that stands in the training text most like it, 0 if none is like it.
+
+    Column `listed` has the overlap itself. The texts of sealed items are named by their places and never shown.
+    """
     items = [
         GoldText(item.place, item.record.prompt, tuple(filter(None, (item.record.expected, *item.record.alternatives))))
         for item in gold
@@ -170,7 +197,12 @@ def overlap_table(
     overlaps = find_overlaps(items, training, least=min(REVIEW, max_overlap))
     shares = [overlap.share if overlap else 0.0 for overlap in overlaps]
     rows: list[Row] = [
-        {"share": share, "review_share": share if share < max_overlap else 0.0, "overlap": _say(line, overlap)}
+        {
+            "share": share,
+            "review_share": share if share < max_overlap else 0.0,
+            "overlap": _say(line, overlap),
+            "listed": _listed(line, overlap),
+        }
         for line, share, overlap in zip(gold, shares, overlaps, strict=True)
     ]
     return _table("overlap", folder, gold, rows, {"largest_share": max(shares, default=0.0)})
@@ -247,7 +279,26 @@ def _say(line: Line[GoldItem], overlap: Overlap | None) -> str | None:
         return None
     others = f"; {overlap.num_places - 1} more lines are like it" if overlap.num_places > 1 else ""
     texts = f"{shorten(overlap.gold_text)} is in {overlap.place}: {shorten(overlap.training_text, 240)}"
-    return f"{line.record.id}: {100 * overlap.share:.0f} % of {texts}{others}"
+    if line.record.split == "sealed":
+        texts = f"a sealed text, not shown here, is in {overlap.place}"
+    return f"{line.record.id}: {100 * overlap.share:.0f} % of {texts} (found as {overlap.method}){others}"
+
+
+def _listed(line: Line[GoldItem], overlap: Overlap | None) -> ListedOverlap | None:
+    if overlap is None:
+        return None
+    shown = line.record.split != "sealed"
+    return ListedOverlap(
+        item_id=line.record.id,
+        split=line.record.split,
+        share=round(overlap.share, 4),
+        method=overlap.method,
+        gold_place=line.place,
+        gold_text=overlap.gold_text if shown else "",
+        place=overlap.place,
+        training_text=overlap.training_text if shown else "",
+        num_places=overlap.num_places,
+    )
 
 
 def _first_match(pattern: re.Pattern[str], identity: str, text: str) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from lal.data.overlap import REVIEW
 from lal.data.tables import Row, Table, shorten
+from lal.data.versions import remedy as remedy_of_versions
 from lal.errors import BrokenRuleError, DataError
 from lal.params import GoldParams, ValidateParams
 
@@ -51,7 +52,7 @@ class Check:
 
 
 def check_tables(tables: Sequence[Table], params: ValidateParams, gold: GoldParams) -> list[Check]:
-    """Holds each table against the rules of its name: `corpus`, `conversations`, `gold` and `overlap`."""
+    """Holds each table against the rules of its name: `corpus`, `conversations`, `gold`, `versions` and `overlap`."""
     # The release pinned has no analytics left; an older or newer one shall not send any either.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
@@ -61,6 +62,7 @@ def check_tables(tables: Sequence[Table], params: ValidateParams, gold: GoldPara
         "corpus": _corpus_rules(params),
         "conversations": _conversation_rules(params),
         "gold": _gold_rules(gold),
+        "versions": _version_rules(next((t.counts["last_locked"] for t in tables if t.name == "versions"), 0)),
         "overlap": _overlap_rules(params),
     }
     context = gx.get_context(mode="ephemeral")
@@ -188,8 +190,8 @@ def _gold_rules(gold: GoldParams) -> list[Any]:
         _rule(
             gxe.ExpectColumnDistinctValuesToContainSet,
             f"the slices of the headline have items: {', '.join(gold.headline)}",
-            "add items, or correct gold.headline in params.yaml",
-            column="slice",
+            "add items of the split dev, or correct gold.headline in params.yaml",
+            column="dev_slice",
             value_set=list(gold.headline),
         ),
         _clean(
@@ -207,6 +209,13 @@ def _gold_rules(gold: GoldParams) -> list[Any]:
         ),
         _no_control_characters(gxe),
     ]
+
+
+def _version_rules(last: int) -> list[Any]:
+    import great_expectations.expectations as gxe
+
+    rule = "locked items stand as they were locked, and what is new or changed has a new version"
+    return [_clean(gxe, "broken", rule, remedy_of_versions(last))]
 
 
 def _overlap_rules(params: ValidateParams) -> list[Any]:

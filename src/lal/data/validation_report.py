@@ -18,6 +18,7 @@ TITLES = {
     "corpus": "Corpus",
     "conversations": "Conversations",
     "gold": "Gold set",
+    "versions": "Versions of the gold set",
     "overlap": "Gold items in the training data",
 }
 

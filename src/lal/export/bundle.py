@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from lal.evaluation.verdict.gate_file import GateFile
 from lal.export.card import Measured, model_card
 from lal.export.manifest import write_manifest
 from lal.files import read_json, sha256, write_text
@@ -22,6 +23,7 @@ def write_bundle(
     scores: dict[str, Any],
     answers: Sequence[Measured],
     inputs: dict[str, Path],
+    gate: GateFile,
 ) -> None:
     """Writes the whole bundle.
 
@@ -32,6 +34,7 @@ def write_bundle(
         scores: metrics/evaluate.json.
         answers: Its answers to the gold set.
         inputs: Further files the export was made from, by name; their digests go into the manifest.
+        gate: What the gate said of it.
     """
     shutil.rmtree(folder, ignore_errors=True)
     save_model(
@@ -43,7 +46,7 @@ def write_bundle(
         generation=generation_settings(params),
     )
     config, num_parameters = read_json(folder / "config.json"), count_parameters(measured.model)
-    write_text(folder / "README.md", model_card(config, measured.provenance, scores, answers, num_parameters))
+    write_text(folder / "README.md", model_card(config, measured.provenance, scores, answers, num_parameters, gate))
     write_manifest(
         folder,
         {

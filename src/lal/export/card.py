@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lal.evaluation.results import Result
+from lal.evaluation.scores.results import Result
+from lal.evaluation.verdict.gate_file import GateFile
 from lal.gold_items import GoldItem
 
 LIMITS = """## Limits
@@ -32,6 +33,7 @@ def model_card(
     scores: Mapping[str, Any],
     answers: Sequence[Measured],
     num_parameters: int,
+    gate: GateFile,
 ) -> str:
     """Markdown of the card. Language and tags stand in it only if the model was asked to modernise lines.
 
@@ -41,6 +43,7 @@ def model_card(
         scores: metrics/evaluate.json: scores of every solver.
         answers: The model's answers to the gold set.
         num_parameters: Weights, each counted once.
+        gate: What the gate said of the model.
     """
     modernises = any(each.result.is_line for each in answers)
     shape = (
@@ -63,6 +66,7 @@ def model_card(
             "",
             *_score_table(scores),
             "",
+            *_verdict(gate),
             LIMITS.format(measured=_measured_on(answers)),
             "## Made from",
             "",
@@ -141,6 +145,11 @@ def _score_table(scores: Mapping[str, Any]) -> list[str]:
         shares = [table.get(solver, {}).get(name) for table, name in columns.values()]
         lines.append(f"| {solver} | " + " | ".join("-" if share is None else f"{share:.3f}" for share in shares) + " |")
     return lines
+
+
+def _verdict(gate: GateFile) -> list[str]:
+    """What the gate said, a refusal as well as a yes."""
+    return ["## Gate", "", gate.sentence, "", *(f"- {told}" for told in gate.told), ""]
 
 
 def _lineage(provenance: Mapping[str, Any]) -> list[str]:

@@ -7,9 +7,10 @@ from typing import Any
 from lal.data import corpus as built_in_texts
 from lal.data import first_folio as built_in_chats
 from lal.data.choice import is_watched, own_path
-from lal.data.conversations import draw, join, read_chats, read_persona
+from lal.data.conversations import Conversations, draw, join, read_chats, read_persona
 from lal.data.folders import write_conversations, write_corpus
 from lal.data.own_text import read_folder
+from lal.data.patches import read_patches
 from lal.data.sources import fetch, pick, read_lock
 from lal.params import DataParams, Params
 from lal.reporting import Reporter
@@ -24,6 +25,7 @@ def data(
     cache: Path,
     own: Path,
     persona: Path,
+    patches: Path,
     corpus: Path,
     conversations: Path,
     reporter: Reporter,
@@ -36,6 +38,7 @@ def data(
         cache: Folder in which the wanted ones are kept.
         own: Folder that DVC watches for the user's own texts and conversations.
         persona: Folder of hand-written conversations, added to the training ones.
+        patches: Folder of applied data patches, added likewise.
         corpus: Folder to write documents to.
         conversations: Folder to write conversations to.
         reporter: Told of texts that DVC does not watch.
@@ -59,15 +62,30 @@ def data(
         texts = read_folder(own_texts, wanted.validation_fraction, params.seed, leave_out=own_chats)
     else:
         texts = built_in_texts.built_in_corpus(wanted.corpus, files, digests)
-    if own_chats:
-        chats = read_chats(own_chats, wanted.validation_fraction, params.seed)
-    else:
-        chats = built_in_chats.first_folio(files, digests)
+    chats = _all_chats(params, own_chats, files, digests)
     chats = join(draw(chats, wanted.max_conversations, params.seed), read_persona(persona))
+    chats = join(chats, read_patches(patches))
     return {
         "corpus": write_corpus(corpus, wanted.corpus, texts),
         "conversations": write_conversations(conversations, wanted.conversations, chats),
     }
+
+
+def conversation_pool(*, params: Params, sources: Path, cache: Path) -> Conversations:
+    """All conversations that the stage draws from, before it draws `data.max_conversations` of them; see `data`."""
+    name = params.data.conversations
+    own_chats = own_path("data.conversations", name, built_in_chats.SOURCES, ".jsonl file")
+    pinned = pick(read_lock(sources), set(built_in_chats.SOURCES.get(name, ())), sources)
+    digests = {source.name: source.sha256 for source in pinned}
+    return _all_chats(params, own_chats, fetch(pinned, cache), digests)
+
+
+def _all_chats(
+    params: Params, own_chats: Path | None, files: Mapping[str, Path], digests: Mapping[str, str]
+) -> Conversations:
+    if own_chats:
+        return read_chats(own_chats, params.data.validation_fraction, params.seed)
+    return built_in_chats.first_folio(files, digests)
 
 
 def _mention_unwatched(paths: Mapping[str, Path | None], own: Path, reporter: Reporter) -> None:

@@ -1,19 +1,33 @@
-"""Stage `evaluate`: the gold set through everything that can answer it, scored, tabled and told."""
+"""Stage `evaluate`: the gold set through everything that can answer it, scored and tabled."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lal.evaluation.gold import load_gold
-from lal.evaluation.report.page import write_report
-from lal.evaluation.results import SHIPPED, table_rows, write_results
-from lal.evaluation.scoreboard import check_headline, metrics
-from lal.evaluation.scoring import score_answers
-from lal.evaluation.solvers import Solver, chat_model, few_shot_model, learn_baselines
-from lal.evaluation.table import render_table
-from lal.gold_items import Answer
-from lal.model.folder import load_model
+from lal.evaluation.copies.measure import Learned, copy_metrics, measure_copies, write_copies
+from lal.evaluation.failures.groups import find_failures, training_sources, write_failures
+from lal.evaluation.gold.folder import load_gold
+from lal.evaluation.report.table import render_table
+from lal.evaluation.scores.results import SHIPPED, Result, of_solver, table_rows, write_results
+from lal.evaluation.scores.scoreboard import check_headline, metrics
+from lal.evaluation.scores.scoring import score_answers
+from lal.evaluation.solvers.compression import compress, ladder_metrics
+from lal.evaluation.solvers.likelihood import answer_bits
+from lal.evaluation.solvers.nearest import Nearest
+from lal.evaluation.solvers.references import build_references
+from lal.evaluation.solvers.solver import (
+    ModelSolver,
+    NearestAnswer,
+    Solver,
+    chat_model,
+    few_shot_model,
+    learn_baselines,
+    sizes_of,
+)
+from lal.gold_items import Answer, GoldItem
+from lal.model.folder import LoadedModel, load_model
 from lal.params import Params
-from lal.records import Conversation, read_records
+from lal.records import Conversation, Document, read_records
 from lal.reporting import Reporter
 
 
@@ -21,49 +35,88 @@ def evaluate(
     *,
     params: Params,
     gold: Path,
+    corpus: Path,
     conversations: Path,
     base: Path,
     instruct: Path,
     answers: Path,
-    report: Path,
+    failures: Path,
+    copies: Path,
     reporter: Reporter,
 ) -> dict[str, Any]:
-    """Answers, scores and reports the gold set.
+    """Answers and scores the gold set.
 
     Args:
         params: All parameters.
         gold: Folder of gold items.
+        corpus: Folder with train.jsonl and validation.jsonl, for bits per byte and what is copied.
         conversations: Folder with train.jsonl, from which the lexicon and the examples come.
         base: Folder of the pretrained model.
         instruct: Folder of the fine-tuned model.
         answers: Where reports/gold.jsonl goes.
-        report: Where reports/gold.html goes.
+        failures: Where reports/failures.json goes.
+        copies: Where reports/copies.json goes.
         reporter: Whom to tell.
 
     Returns:
-        The metrics; see `lal.evaluation.scoreboard.metrics`.
+        The metrics; see `metrics` in `scores.scoreboard` and `ladder_metrics` in `solvers.compression`.
 
     Raises:
-        LalError: The gold set, the conversations, a model folder or `gold.headline` is not what it should be.
+        LalError: Something that it reads, or `gold.headline`, is not what it should be.
     """
     items = load_gold(gold)
     check_headline(params.gold.headline, items)
     training = read_records(conversations / "train.jsonl", Conversation)
+    nearest = Nearest.build(training)
+    solvers = _solvers(params, training, nearest, base, instruct)
+    results = _ask(solvers, items, reporter)
+    text = compress(corpus, {each.name: each.loaded for each in solvers if isinstance(each, ModelSolver)})
+
+    write_results(answers, results)
+    own, sources = of_solver(results, SHIPPED), training_sources(conversations)
+    write_failures(failures, find_failures(own, training, nearest, sources))
+    copied = measure_copies(own, _loaded(solvers, "base"), _learned(corpus, training))
+    write_copies(copies, copied)
+    reporter.attach(answers)
+    reporter.table("gold", table_rows(results, SHIPPED))
+    reporter.say(render_table(results, params.gold.headline, SHIPPED))
+    told = metrics(results, params.gold.headline, SHIPPED) | ladder_metrics(results, sizes_of(solvers), text)
+    return told | {"copied": copy_metrics(copied)}
+
+
+def _solvers(
+    params: Params, training: Sequence[Conversation], nearest: Nearest, base: Path, instruct: Path
+) -> list[Solver]:
+    """Everything that answers, from the cheapest on; the models of somebody else's last."""
     limit, batch = params.evaluate.max_new_tokens, params.evaluate.batch_size
-    solvers: list[Solver] = [
+    own: list[Solver] = [
         *learn_baselines(training),
+        NearestAnswer("nearest", nearest),
         few_shot_model("base", load_model(base), training, params.evaluate.few_shot_examples, limit, batch),
         chat_model(SHIPPED, load_model(instruct), limit, batch),
     ]
+    taken = [solver.name for solver in own]
+    return [*own, *build_references(params.evaluate.references, nearest, limit, taken)]
+
+
+def _learned(corpus: Path, training: Sequence[Conversation]) -> Learned:
+    """What could have been copied."""
+    return Learned(
+        corpus=read_records(corpus / "train.jsonl", Document),
+        held_out=read_records(corpus / "validation.jsonl", Document),
+        conversations=training,
+    )
+
+
+def _loaded(solvers: Sequence[Solver], name: str) -> LoadedModel:
+    return next(each.loaded for each in solvers if isinstance(each, ModelSolver) and each.name == name)
+
+
+def _ask(solvers: Sequence[Solver], items: Sequence[GoldItem], reporter: Reporter) -> list[Result]:
+    """All answers, scored; of language models also how likely they find the right ones."""
     said: list[Answer] = []
     for solver in solvers:
         reporter.say(f"evaluate: {solver.name} answers {len(items)} gold items")
         said += solver.answer(items)
-    results = score_answers(items, said)
-
-    write_results(answers, results)
-    write_report(report, results, params.gold.headline, SHIPPED)
-    reporter.attach(report)
-    reporter.table("gold", table_rows(results, SHIPPED))
-    reporter.say(render_table(results, params.gold.headline, SHIPPED))
-    return metrics(results, params.gold.headline, SHIPPED)
+    bits = {solver.name: answer_bits(solver, items) for solver in solvers if isinstance(solver, ModelSolver)}
+    return score_answers(items, said, bits)

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from lal.errors import ExportError
-from lal.evaluation.gold import load_gold
-from lal.evaluation.results import SHIPPED, of_solver, read_results
+from lal.evaluation.gold.folder import load_gold
+from lal.evaluation.scores.results import SHIPPED, of_solver, read_results
+from lal.evaluation.verdict.gate_file import read_gate
 from lal.export.bundle import write_bundle
 from lal.export.card import Measured
 from lal.export.manifest import check_manifest
@@ -24,9 +25,20 @@ NUM_LOGIT_PROMPTS = 64
 
 
 def export(
-    *, params: Params, instruct: Path, gold: Path, answers: Path, scores: Path, bundle: Path, reporter: Reporter
+    *,
+    params: Params,
+    instruct: Path,
+    gold: Path,
+    answers: Path,
+    scores: Path,
+    gate: Path,
+    bundle: Path,
+    reporter: Reporter,
 ) -> dict[str, Any]:
     """Ships the fine-tuned model as a folder, and proves that it is the one that was measured.
+
+    The gate's verdict is written on the model card. Whether a model that was not let through is exported is decided
+    before, by `gate.stop`.
 
     Raises:
         ExportError: What was written gives other logits or other gold answers, or there are none to compare with;
@@ -39,16 +51,12 @@ def export(
         raise ExportError(f"{answers}: no answers of {SHIPPED!r} to the items of {gold}", "run `dvc repro evaluate`")
 
     draft = bundle.with_name(f"{bundle.name}.draft")
-    inputs = {"gold_answers": answers, "gold_scores": scores}
+    inputs = {"gold_answers": answers, "gold_scores": scores, "gate": gate}
+    verdict = read_gate(gate)
     try:
-        write_bundle(draft, original, params.export, read_json(scores), measured, inputs)
+        write_bundle(draft, original, params.export, read_json(scores), measured, inputs, verdict)
         check_manifest(draft)
-        shipped = load_model(draft)
-        difference = largest_logit_difference(original.model, shipped.model, list(prompts.values())[:NUM_LOGIT_PROMPTS])
-        texts = {each.item.id: each.result.text for each in measured if each.item.id in prompts}
-        limit = max(1, *(each.result.num_tokens for each in measured))
-        flipped = flipped_answers(shipped.model, shipped.tokenizer, prompts, texts, limit)
-        demand_parity(difference, TOLERANCES[params.export.dtype], flipped, len(prompts))
+        proof = _prove_parity(original, load_model(draft), measured, prompts, TOLERANCES[params.export.dtype])
         shutil.rmtree(bundle, ignore_errors=True)
         draft.rename(bundle)
     finally:
@@ -57,8 +65,23 @@ def export(
     reporter.attach(bundle / "README.md")
     reporter.attach(bundle / "manifest.json")
     reporter.say(f"{bundle}: {size:,} bytes, answers all {len(prompts)} gold items that fit its context as measured")
+    return {"bytes": size, **proof}
+
+
+def _prove_parity(
+    original: LoadedModel,
+    shipped: LoadedModel,
+    measured: list[Measured],
+    prompts: dict[str, list[int]],
+    tolerance: float,
+) -> dict[str, Any]:
+    """What the two models' logits and gold answers differ by. Raises: see `demand_parity`."""
+    difference = largest_logit_difference(original.model, shipped.model, list(prompts.values())[:NUM_LOGIT_PROMPTS])
+    texts = {each.item.id: each.result.text for each in measured if each.item.id in prompts}
+    limit = max(1, *(each.result.num_tokens for each in measured))
+    flipped = flipped_answers(shipped.model, shipped.tokenizer, prompts, texts, limit)
+    demand_parity(difference, tolerance, flipped, len(prompts))
     return {
-        "bytes": size,
         "largest_logit_difference": difference,
         "gold_items_checked": len(prompts),
         "gold_items_flipped": len(flipped),

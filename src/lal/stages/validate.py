@@ -3,7 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from lal.data.tables import Line, conversation_table, corpus_table, gold_table, overlap_table, read_lines
+from lal.data.overlap_list import write_overlaps
+from lal.data.tables import (
+    Line,
+    conversation_table,
+    corpus_table,
+    gold_table,
+    overlap_table,
+    read_lines,
+    versions_table,
+)
 from lal.data.validation import check_tables, refuse_broken, unreadable
 from lal.data.validation_report import render_report
 from lal.errors import DataError
@@ -15,12 +24,15 @@ from lal.reporting import Reporter
 
 
 def validate(
-    *, params: Params, corpus: Path, conversations: Path, gold: Path, report: Path, reporter: Reporter
+    *, params: Params, corpus: Path, conversations: Path, gold: Path, report: Path, overlaps: Path, reporter: Reporter
 ) -> dict[str, Any]:
-    """Holds corpus, conversations, gold set and their overlap against the rules; always writes the HTML report.
+    """Holds corpus, conversations, gold set, its versions and its overlap with the rest against the rules.
+
+    Both splits of the gold set are held against them. The HTML report is always written; where all can be read, so is
+    `overlaps`, the list of the gold items that are like something trained on.
 
     Returns:
-        What was counted in each of the four, how many rules were kept, and how many warnings there are.
+        What was counted in each table, how many rules were kept, and how many warnings there are.
 
     Raises:
         DataError: Naming the lines of all folders that are no records of their kind.
@@ -40,8 +52,10 @@ def validate(
         corpus_table(corpus, documents),
         conversation_table(conversations, chats),
         gold_table(gold, items, params.gold.headline),
+        versions_table(gold, items),
         overlap_table(gold, items, documents, chats, params.validation.max_overlap),
     ]
+    write_overlaps(overlaps, [row["listed"] for row in tables[-1].rows if row["listed"]])
     checks = check_tables(tables, params.validation, params.gold)
     counts = {table.name: dict(table.counts) for table in tables}
     write_text(report, render_report(checks, counts))

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from lal.evaluation.report.parts import answer_html, item_card, question_html, verdict_word
-from lal.evaluation.results import Result
-from lal.evaluation.scoreboard import Scoreboard
+from lal.evaluation.scores.results import Result
+from lal.evaluation.scores.scoreboard import Scoreboard
 
 FAILURES_SHOWN = 6
 """Of each slice, before the reader has to ask for more."""
@@ -23,7 +23,7 @@ def failures(own: Sequence[Result], solver: str) -> str:
     for name in dict.fromkeys(result.slice for result in own if result.scorer == "exact"):
         found = sorted((result for result in wrong if result.slice == name), key=_how_wrong)
         total = sum(result.slice == name for result in own)
-        parts.append(f"<h3>{escape(name)}<small>{len(found)} of {total} wrong</small></h3>")
+        parts.append(f"<h3>{escape(name)} <small>{len(found)} of {total} wrong</small></h3>")
         cards = [f"<li>{_failure_card(result, solver)}</li>" for result in found]
         parts.append(
             f'<ol class="items two">{"".join(cards[:FAILURES_SHOWN])}</ol>' if cards else '<p class="quiet">None.</p>'
@@ -40,9 +40,8 @@ def wins(by_item: Mapping[str, Mapping[str, Result]], solver: str, against: str)
     won = [pair for pair in pairs if pair[0].passed and pair[1].passed is False]
     told = f"{len(won)} items that {solver} gets right and {against} does not"
     if not won:
-        return (
-            f'<section id="wins"><h2>What it adds</h2><p>There are {told.replace("0 items", "no items")}.</p></section>'
-        )
+        none = f"There are {told.replace('0 items', 'no items')}."
+        return f'<section id="wins"><h2>Where it wins</h2><p>{escape(none)}</p></section>'
     by_slice: dict[str, int] = {}
     turns = []
     for pair in won:
@@ -52,27 +51,31 @@ def wins(by_item: Mapping[str, Mapping[str, Result]], solver: str, against: str)
     cards = "".join(f"<li>{_pair_card(ours, theirs)}</li>" for ours, theirs in shown)
     some = f", {len(shown)} of them here" if len(shown) < len(won) else ""
     return (
-        f'<section id="wins"><h2>What it adds</h2><p class="quiet">{escape(told)}{some}. In the answers, {PROOF}</p>'
+        f'<section id="wins"><h2>Where it wins</h2><p class="quiet">{escape(told)}{some}. In the answers, {PROOF}</p>'
         f'<ol class="items two">{cards}</ol></section>'
     )
 
 
 def checked(own: Sequence[Result], solver: str) -> str:
-    """Answers that are checked for what they say, such as the persona's, all of them, failed ones first."""
+    """Answers that are checked for what they say, such as the persona's, failed ones first, the others on demand."""
     answers = [result for result in own if result.scorer == "checks"]
     if not answers:
         return ""
-    cards = []
-    for result in sorted(answers, key=lambda result: bool(result.passed)):
+    cards: dict[bool, list[str]] = {False: [], True: []}
+    for result in answers:
         said = f"{answer_html(result)}"
         meta = f"{result.item_id}" + (f": {result.explanation}" if result.explanation else "")
         verdict = verdict_word(result.passed)
-        cards.append(f"<li>{item_card(question_html(result), [(solver, said)], meta, verdict)}</li>")
-    right = sum(bool(result.passed) for result in answers)
+        card = item_card(question_html(result), [(solver, said)], meta, verdict)
+        cards[bool(result.passed)].append(f"<li>{card}</li>")
+    right = cards[True]
+    failed = f'<ol class="items two">{"".join(cards[False])}</ol>' if cards[False] else ""
+    passed = f'<ol class="items two">{"".join(right)}</ol>'
+    more = f'<details class="more"><summary>{len(right)} that pass</summary>{passed}</details>' if right else ""
     return (
-        f'<section id="checked"><h2>What it says for itself</h2><p class="quiet">{right} of {len(answers)} pass. '
-        "An answer passes if it contains what it must and nothing that it must not.</p>"
-        f'<ol class="items two">{"".join(cards)}</ol></section>'
+        f'<section id="checked"><h2>What it says for itself</h2><p class="quiet">{len(right)} of {len(answers)} pass. '
+        "An answer passes if it contains what it must and nothing that it must not; of words with | between them, one "
+        f"is enough.</p>{failed}{more}</section>"
     )
 
 

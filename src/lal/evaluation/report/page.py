@@ -2,28 +2,54 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
 from lal.evaluation.report import answers, scores
 from lal.evaluation.report.style import SCRIPT, STYLE
-from lal.evaluation.results import Result, in_slices, of_solver
-from lal.evaluation.scoreboard import build_scoreboard
-from lal.evaluation.verdict import compare
+from lal.evaluation.scores.results import Result, in_slices, of_solver
+from lal.evaluation.scores.scoreboard import build_scoreboard
+from lal.evaluation.verdict.comparison import compare
 from lal.files import write_text
 
-LINKS = {"shares": "Scores", "failures": "Failures", "wins": "Wins", "checked": "Checked answers", "all": "All items"}
-"""Section id -> what the link to it says."""
+LINKS = {
+    "ladder": "What is free",
+    "verdict": "Verdict",
+    "shares": "Scores",
+    "groups": "Kinds of mistakes",
+    "failures": "Failures",
+    "wins": "Wins",
+    "checked": "Checked answers",
+    "copies": "Copies",
+    "overlap": "Overlap",
+    "all": "All items",
+}
+"""Section id -> what the link to it says, in the order of the page."""
 
 
-def write_report(path: Path, results: Sequence[Result], headline_slices: Sequence[str], solver: str) -> None:
-    """Writes the report about `solver`, with all others beside it."""
-    write_text(path, render_report(results, headline_slices, solver))
+def write_report(
+    path: Path,
+    results: Sequence[Result],
+    headline_slices: Sequence[str],
+    solver: str,
+    more: Mapping[str, str] | None = None,
+) -> None:
+    """Writes the report about `solver`, with all others beside it; see `render_report`."""
+    write_text(path, render_report(results, headline_slices, solver, more))
 
 
-def render_report(results: Sequence[Result], headline_slices: Sequence[str], solver: str) -> str:
-    """The report as HTML: one file that loads nothing, and reads without its script."""
+def render_report(
+    results: Sequence[Result], headline_slices: Sequence[str], solver: str, more: Mapping[str, str] | None = None
+) -> str:
+    """The report as HTML: one file that loads nothing, and reads without its script.
+
+    Args:
+        results: All rows of a result file.
+        headline_slices: Slices whose mean is the headline.
+        solver: The solver that the report is about.
+        more: HTML of the sections that are made from more than the results, by their ids in `LINKS`.
+    """
     board = build_scoreboard(results, headline_slices)
     own = of_solver(results, solver)
     by_item: dict[str, dict[str, Result]] = {}
@@ -32,27 +58,20 @@ def render_report(results: Sequence[Result], headline_slices: Sequence[str], sol
     rival = board.rival(solver)
     counted = in_slices(results, headline_slices)
     comparison = compare(of_solver(counted, rival.solver), of_solver(counted, solver)) if rival else None
-    sections = [
-        scores.shares(board, solver),
-        scores.notes(board, solver),
-        scores.grades(own),
-        answers.failures(own, solver),
-        answers.wins(by_item, solver, rival.solver) if rival else "",
-        answers.checked(own, solver),
-        answers.everything(by_item, board, solver),
-    ]
-    opening = scores.opening(board, own, solver, comparison)
-    return _frame(f"{scores.display_name(solver)} on the gold set", "\n".join([opening, _links(sections), *sections]))
-
-
-def _links(sections: Sequence[str]) -> str:
-    """Links to the sections that are there."""
-    targets = [
-        (key, label)
-        for key, label in LINKS.items()
-        if any(section.startswith(f'<section id="{key}"') for section in sections)
-    ]
-    return "<nav>" + "".join(f'<a href="#{key}">{label}</a>' for key, label in targets) + "</nav>"
+    # The ladder says who the others are, and where the model is behind them.
+    is_told = bool(more and more.get("ladder"))
+    sections = {
+        "shares": scores.shares(board, solver) + scores.notes(board, solver, not is_told) + scores.grades(own),
+        "failures": answers.failures(own, solver),
+        "wins": answers.wins(by_item, solver, rival.solver) if rival else "",
+        "checked": answers.checked(own, solver),
+        "all": answers.everything(by_item, board, solver),
+        **(more or {}),
+    }
+    there = {key: sections[key] for key in LINKS if sections.get(key)}
+    links = '<nav aria-label="Sections">' + "".join(f'<a href="#{key}">{LINKS[key]}</a>' for key in there) + "</nav>"
+    opening = scores.opening(board, own, solver, comparison, with_slices=not is_told)
+    return _frame(f"{scores.display_name(solver)} on the gold set", "\n".join([opening, links, *there.values()]))
 
 
 def _frame(title: str, body: str) -> str:
@@ -71,7 +90,7 @@ def _frame(title: str, body: str) -> str:
 <body><main>
 {body}
 <footer>Made by <code>dvc repro</code> from reports/gold.jsonl. <code>lal gold list --failed</code> shows the same rows
-in a terminal, <code>lal gold compare OLD NEW</code> two runs side by side.</footer>
+in a terminal, <code>lal compare OLD NEW</code> two runs side by side.</footer>
 </main>
 <script>{SCRIPT}</script>
 </body>

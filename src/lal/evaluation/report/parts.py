@@ -5,9 +5,9 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from lal.evaluation.alignment import WORD, align
-from lal.evaluation.results import Result
-from lal.evaluation.statistics import Estimate
+from lal.evaluation.scores.alignment import WORD, align
+from lal.evaluation.scores.results import Result
+from lal.evaluation.statistics.intervals import Estimate
 
 _PIECE = re.compile(rf"\s+|{WORD.pattern}|.", re.DOTALL)
 """Words, spaces and single marks: what a proof-reader strikes out or puts in."""

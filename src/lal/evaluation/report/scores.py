@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from html import escape
 
 from lal.evaluation.report.parts import share_cell
-from lal.evaluation.results import SHIPPED, Result
-from lal.evaluation.scoreboard import GRADED, Column, Row, Scoreboard, graded
-from lal.evaluation.statistics import Estimate
-from lal.evaluation.verdict import Comparison
+from lal.evaluation.scores.results import SHIPPED, Result
+from lal.evaluation.scores.scoreboard import GRADED, Column, Row, Scoreboard, graded
+from lal.evaluation.statistics.intervals import Estimate
+from lal.evaluation.verdict.comparison import Comparison
 
 SLICES = {
     "known": "every word stands in the training lines: a table of words does these",
@@ -25,6 +25,7 @@ SOLVERS = {
     "rules": "a few spelling rules, applied to every word",
     "lexicon": "the most frequent modern form of each word in the training pairs",
     "lexicon+rules": "the same, with the rules for words it has never seen",
+    "nearest": "the answer to the nearest question of the training set, found by BM25",
     "base": "the pretrained model before fine-tuning, shown solved examples and left to go on",
     SHIPPED: "the fine-tuned model",
 }
@@ -47,14 +48,16 @@ def verdict_sentence(board: Scoreboard, solver: str) -> str:
     return f"{sentence}; the best of the others, {rival.solver}, gets {_of_100(rival.headline.value)}."
 
 
-def opening(board: Scoreboard, own: Sequence[Result], solver: str, comparison: Comparison | None) -> str:
-    """Headline sentence, how sure it is, and where the model is ahead and behind."""
+def opening(
+    board: Scoreboard, own: Sequence[Result], solver: str, comparison: Comparison | None, with_slices: bool = True
+) -> str:
+    """Headline sentence, how sure it is, and `with_slices` where the model is ahead and behind."""
     sources = {result.source for result in own}
     row, rival = board.row(solver), board.rival(solver)
     paragraphs = []
     if row and row.headline.value is not None:
         paragraphs.append(f"{_meaning(board, row.headline)} {_evidence(comparison)}")
-    if row and rival:
+    if row and rival and with_slices:
         paragraphs.append(_ahead_and_behind(board, row, rival))
     return (
         f'<header><p class="over">Gold set \N{MIDDLE DOT} {len(own)} items from {len(sources)} sources</p>'
@@ -79,8 +82,8 @@ def shares(board: Scoreboard, solver: str) -> str:
     )
 
 
-def notes(board: Scoreboard, solver: str) -> str:
-    """What the table does not say by itself, and who the solvers are."""
+def notes(board: Scoreboard, solver: str, with_solvers: bool = True) -> str:
+    """What the table does not say by itself, and `with_solvers` who they are."""
     names, row = {column.name for column in board.columns}, board.row(solver)
     told = []
     if row and row.guard:
@@ -91,9 +94,12 @@ def notes(board: Scoreboard, solver: str) -> str:
             "know them: it can hardly score there, by construction. <em>known</em> is its home ground."
         )
     told.append("What was not answered is left out of the share, never counted as wrong; a dash means not asked.")
+    html = f'<aside class="notes">{"".join(f"<p>{note}</p>" for note in told)}</aside>'
+    if not with_solvers:
+        return html
     known = [(each.solver, SOLVERS[each.solver]) for each in board.rows if each.solver in SOLVERS]
     words = "".join(f"<dt>{escape(name)}</dt><dd>{escape(does)}</dd>" for name, does in known)
-    return f'<aside class="notes">{"".join(f"<p>{note}</p>" for note in told)}</aside><dl class="solvers">{words}</dl>'
+    return f'{html}<dl class="solvers">{words}</dl>'
 
 
 def grades(own: Sequence[Result]) -> str:
@@ -108,7 +114,7 @@ def grades(own: Sequence[Result]) -> str:
         lines.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
     return (
         '<section><h2>How near it comes</h2><p class="quiet">Above, a line with one wrong letter is as wrong as any, '
-        "here it is not. The intervals are from resampling the sources and the items in them.</p>"
+        "here it is not. The intervals are from resampling the items.</p>"
         f'<table class="grades"><thead><tr><td></td>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
         "</section>"
     )
@@ -135,9 +141,10 @@ def _evidence(comparison: Comparison | None) -> str:
         "worse": "Item by item it is worse, by more than chance explains",
         "cannot tell": "Chance alone could do that: these items cannot tell the two apart",
     }[comparison.verdict]
+    p_value = "p < 0.001" if comparison.p_value < 0.001 else f"p = {comparison.p_value:.2g}"
     return (
         f"On them it gets {len(comparison.fixed)} right that the other gets wrong, and {len(comparison.broken)} "
-        f"wrong that the other gets right. {ending} (exact McNemar, p = {comparison.p_value:.2g})."
+        f"wrong that the other gets right. {ending} (exact McNemar, {p_value})."
     )
 
 

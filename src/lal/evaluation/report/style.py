@@ -41,7 +41,7 @@ tr.part th { padding-left: 1.5rem; font-weight: 400; } tr.headline > * { padding
 tr.headline th, tr.headline b { font-size: 1.1em; }
 tr.headline + tr > * { border-top: 2px solid var(--line); }
 td b { font-weight: 600; }
-td .count { color: var(--soft); font-size: .82rem; margin-left: .3em; white-space: nowrap; }
+td .count { color: var(--soft); font-size: .82rem; white-space: nowrap; }
 .own { color: var(--mark); } td.own { background: color-mix(in srgb, var(--mark-soft) 45%, transparent); }
 td.none { color: var(--soft); }
 svg.strip { display: block; width: 100%; max-width: 7rem; height: 12px; margin-top: .3rem; overflow: visible; }
@@ -105,9 +105,24 @@ footer { margin-top: 4rem; border-top: 1px solid var(--line); padding-top: 1rem;
   td::before { content: attr(data-label); font-size: .9rem; } td.own { border-radius: 4px; }
   svg.strip { max-width: none; margin: 0; } dl.solvers { grid-template-columns: 1fr; gap: 0; }
   dl.solvers dd { margin-bottom: .4rem; }
-  summary { flex-wrap: wrap; } summary .folio { flex: 1 0 calc(100% - 2rem); } summary .tag { margin-left: 1.8rem; }
+  summary:has(> *) { flex-wrap: wrap; } summary .folio { flex: 1 0 calc(100% - 2rem); }
+  summary .tag { margin-left: 1.8rem; }
   .item dl { grid-template-columns: 1fr; gap: 0; } .item dt { margin-top: .3rem; }
   input[type=search], select { width: 100%; min-width: 0; } form label:not(.tick) { flex: 1 1 100%; }
+}
+.strip .zero { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 2 2; }
+#verdict li { max-width: 46rem; } .gate td small { display: block; color: var(--soft); font-size: .82rem; }
+@media (max-width: 52rem) {
+  .gate td { grid-template-columns: 7.2rem 1fr; } .gate td > svg, .gate td > small { grid-column: 2; }
+  .gate .count { white-space: normal; }
+  .gate td.none { grid-template-columns: 1fr; } .gate td.none::before { content: none; }
+}
+ol.groups { list-style: none; padding: 0; display: grid; gap: 1.5rem; } ol.groups > li { min-width: 0; }
+ol.groups h3 { margin-top: .5rem; } ol.groups h3 small { display: inline-block; margin: .2rem 0 0 .4em; }
+ol.groups ul { margin: .5rem 0; padding-left: 1.2rem; } ol.groups li li { overflow-wrap: anywhere; }
+.ladder tr.best th { color: var(--mark); } .ladder .count { white-space: normal; }
+@media (max-width: 52rem) {
+  .ladder td { grid-template-columns: 7.2rem 6.4rem 1fr; } .ladder td > span:only-child { grid-column: 2 / -1; }
 }
 @media print { form, nav { display: none; } .item, tr { break-inside: avoid; } }
 """

@@ -1,0 +1,1 @@
+"""What a model says in the very words of its training text."""

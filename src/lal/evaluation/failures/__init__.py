@@ -1,0 +1,1 @@
+"""What went wrong, sorted, and the training rows that could mend it."""

@@ -1,0 +1,1 @@
+"""From answers to numbers: scorers, one row an item and solver, the shares they add up to."""

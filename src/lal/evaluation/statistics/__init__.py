@@ -1,0 +1,1 @@
+"""How sure a number is, alone and against another: intervals, paired tests, the spread between seeds."""
