@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from lal.evaluation.scores.results import Result, write_results
-from lal.evaluation.statistics.noise import write_noise
 from lal.evaluation.verdict.champion import ChampionFacts, write_champion
 from lal.tracking.store import open_store
+from tests.gate_inputs import write_gate_inputs
 
 pytestmark = [
     pytest.mark.slow,
@@ -25,8 +25,10 @@ CHECKOUT = Path(__file__).parents[2]
 DVC_YAML = """
 stages:
   gate:
-    cmd: python -m pipeline.gate --answers gold.jsonl --champion champion --noise noise.json --report gold.html
-    deps: [gold.jsonl, champion, noise.json]
+    cmd: >-
+      python -m pipeline.gate --answers gold.jsonl --scores scores.json --failures failures.json --copies copies.json
+      --overlaps overlaps.json --champion champion --noise noise.json --report gold.html
+    deps: [gold.jsonl, scores.json, failures.json, copies.json, overlaps.json, champion, noise.json]
     params: [gold, gate]
     outs: [gold.html, runs/gate.json]
     metrics: [metrics/gate.json: {cache: false}]
@@ -80,7 +82,7 @@ class Project:
             shutil.copy(CHECKOUT / name, folder / name)
         (folder / "dvc.yaml").write_text(DVC_YAML)
         write_results(folder / "gold.jsonl", answers(8))
-        write_noise(folder / "noise.json", None)
+        write_gate_inputs(folder, answers(8))
         self.promote(20)
         self.stop(False)
         for command in ("git init -q -b main", "dvc init -q", "dvc config core.analytics false"):

@@ -6,17 +6,13 @@ from typing import Any
 
 import pytest
 
-from lal.data.overlap_list import write_overlaps
 from lal.errors import DataError, GateError
-from lal.evaluation.copies.measure import Copies, write_copies
-from lal.evaluation.failures.groups import find_failures, write_failures
 from lal.evaluation.scores.results import Result, write_results
-from lal.evaluation.statistics.noise import write_noise
 from lal.evaluation.verdict.champion import ChampionFacts, write_champion
-from lal.files import sha256, write_json
+from lal.files import sha256
 from lal.params import GateParams, Params, load_params
-from lal.records import Conversation
 from lal.stages.gate import demand_passed, gate
+from tests.gate_inputs import write_gate_inputs
 
 ROOT = Path(__file__).parents[2]
 
@@ -87,31 +83,15 @@ def condition(against: Any, required: Any = "not_refuted", place: str = "known")
     return {"metric": "exact", "slice": place, "against": against, "margin": 0.0, "required": required}
 
 
-class NoRows:
-    """A search over no training rows."""
-
-    def best(self, query: str, k: int) -> list[tuple[Conversation, float]]:
-        return []
-
-
 @pytest.fixture
 def project(tmp_path: Path) -> dict[str, Path]:
     """12 of 20 right where a table gets 10, no champion, no noise measured."""
     write_results(tmp_path / "gold.jsonl", answers("+" * 12 + "-" * 8) + answers("+" * 10 + "-" * 10, "rules"))
-    write_noise(tmp_path / "noise.json", None)
-    write_json(tmp_path / "scores.json", {"size": {"lal": 935296}, "bits_per_byte": {"lal": 2.1}})
-    write_failures(tmp_path / "failures.json", find_failures(answers("+" * 12 + "-" * 8), [], NoRows(), {}))
-    write_copies(tmp_path / "copies.json", Copies(bodies={}, groups=(), answers=(), likelihood=None))
-    write_overlaps(tmp_path / "overlaps.json", [])
     (tmp_path / "champion").mkdir()
     return {
         "answers": tmp_path / "gold.jsonl",
-        "scores": tmp_path / "scores.json",
-        "failures": tmp_path / "failures.json",
-        "copies": tmp_path / "copies.json",
-        "overlaps": tmp_path / "overlaps.json",
+        **write_gate_inputs(tmp_path, answers("+" * 12 + "-" * 8)),
         "champion": tmp_path / "champion",
-        "noise": tmp_path / "noise.json",
         "report": tmp_path / "reports" / "gold.html",
     }
 
