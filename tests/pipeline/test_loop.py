@@ -164,6 +164,8 @@ def test_a_typo_in_params_stops_everything_with_one_clear_line(clone: Clone) -> 
         "c",
         "--report",
         "d",
+        "--overlaps",
+        "e",
         check=False,
     )
     params.write_text(before)
