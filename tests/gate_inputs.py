@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lal.data.overlap_list import write_overlaps
-from lal.evaluation.copies.measure import Copies, write_copies
-from lal.evaluation.failures.groups import find_failures, write_failures
+from lal.evaluation.copies.records import Copies, write_copies
+from lal.evaluation.failures.groups import find_failures
+from lal.evaluation.failures.records import write_failures
 from lal.evaluation.scores.results import Result
 from lal.evaluation.statistics.noise import write_noise
 from lal.files import write_json

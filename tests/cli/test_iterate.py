@@ -10,7 +10,8 @@ from typer.testing import CliRunner, Result
 from lal.cli.iterate import app
 from lal.data.patches import FILL_IN
 from lal.errors import DataError, LalError
-from lal.evaluation.failures.groups import find_failures, write_failures
+from lal.evaluation.failures.groups import find_failures
+from lal.evaluation.failures.records import write_failures
 from lal.evaluation.scores.results import write_results
 from lal.evaluation.scores.scoring import score_answers
 from lal.evaluation.solvers.nearest import Nearest

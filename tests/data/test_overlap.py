@@ -7,14 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lal.data.overlap import (
-    GoldText,
-    Overlap,
-    TrainingText,
-    _letters_with_offsets,
-    find_overlaps,
-    skeleton,
-)
+from lal.data.overlap import GoldText, Overlap, TrainingText, _letters_with_offsets, find_overlaps, skeleton
 from lal.records import MODERNISE_PREFIX
 
 OLD = "Shall thinke themselues accurst they were not here;"

@@ -128,14 +128,14 @@ def test_a_changed_rate_runs_only_what_depends_on_it(clone: Clone) -> None:
     assert not {"data", "validate", "tokenizer"} & set(running)
 
 
-def test_a_changed_scorer_runs_only_the_evaluation_and_what_judges_it(clone: Clone) -> None:
+def test_a_changed_scorer_runs_only_the_evaluation(clone: Clone) -> None:
     scorers = clone.folder / "src" / "lal" / "evaluation" / "scores" / "scorers.py"
     before = scorers.read_text()
     scorers.write_text(before + "\n# changed\n")
     status = json.loads(clone.run("dvc", "status", "--json").stdout)
     scorers.write_text(before)
     changed = {stage for stage, changes in status.items() if "scorers.py" in json.dumps(changes)}
-    assert changed == {"evaluate", "gate"}
+    assert changed == {"evaluate"}
 
 
 def test_promoting_a_model_runs_the_gate_and_the_export_again_and_nothing_else(clone: Clone) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from lal.errors import DataError, ModelError, ParamsError
-from lal.evaluation.copies.measure import copy_metrics, read_copies
-from lal.evaluation.failures.groups import digest, read_failures
+from lal.evaluation.copies.measure import copy_metrics
+from lal.evaluation.copies.records import read_copies
+from lal.evaluation.failures.records import digest, read_failures
 from lal.evaluation.scores.results import of_solver, read_results
 from lal.files import write_json, write_jsonl
 from lal.gold_items import GoldItem

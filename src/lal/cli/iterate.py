@@ -14,8 +14,8 @@ from lal.records import Conversation, read_records
 
 if TYPE_CHECKING:
     from lal.data.patches import PatchRow
-    from lal.evaluation.failures.groups import FailureGroup, Failures
     from lal.evaluation.failures.patch_ledger import PatchEntry
+    from lal.evaluation.failures.records import FailureGroup, Failures
     from lal.evaluation.scores.results import Result
     from lal.gold_items import GoldItem
     from lal.params import Params
@@ -53,8 +53,8 @@ def propose(
 ) -> None:
     """Write a data patch for review to data/drafts."""
     from lal.evaluation.failures.draft import write_draft
-    from lal.evaluation.failures.groups import read_failures
     from lal.evaluation.failures.proposal import propose as propose_rows
+    from lal.evaluation.failures.records import read_failures
     from lal.evaluation.solvers.nearest import Nearest
 
     failures = read_failures(FAILURES)
@@ -83,9 +83,9 @@ def apply(
     ] = False,
 ) -> None:
     """Put a reviewed patch among the training data, and begin its entry in the ledger."""
-    from lal.evaluation.failures.groups import read_failures
     from lal.evaluation.failures.patch_ledger import Ledger, new_entry
     from lal.evaluation.failures.proposal import new_gold_words
+    from lal.evaluation.failures.records import read_failures
 
     rows, target = _reviewed(draft, drop_unfilled), PATCHES / draft.name
     if target.exists():
@@ -107,8 +107,8 @@ def apply(
 @app.command()
 def ledger() -> None:
     """Show the patches and the gold lift they brought; take it where an evaluation has come since."""
-    from lal.evaluation.failures.groups import read_failures
     from lal.evaluation.failures.patch_ledger import Ledger
+    from lal.evaluation.failures.records import read_failures
 
     if FAILURES.is_file():
         _measure(read_failures(FAILURES))
@@ -216,7 +216,7 @@ def _refuse_leaks(rows: "Sequence[PatchRow]", gold: "Sequence[GoldItem]", draft:
 
 def _own_results(failures: "Failures") -> "list[Result]":
     """The answers that the failures were found in."""
-    from lal.evaluation.failures.groups import digest
+    from lal.evaluation.failures.records import digest
     from lal.evaluation.scores.results import of_solver, read_results
 
     own = of_solver(read_results(ANSWERS), failures.solver)

@@ -17,10 +17,10 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from lal.data.characters import letters_only
 from lal.data.near_duplicates import WordSets, find_near_duplicates
+from lal.data.overlap_list import Method
 from lal.records import line_to_modernise
 
 GRAM = 6
@@ -55,9 +55,6 @@ PIECE = 2000
 LINE = 200
 """Characters; of a longer training text only the stretch that overlaps is shown."""
 
-Method = Literal["exact", "letter sequences", "near-duplicate"]
-"""exact: a training text is the gold text but for casing, spacing and punctuation. letter sequences: most of it stands
-there close together, in any spelling. near-duplicate: nearly the same words in any order."""
 
 _SPELLINGS = str.maketrans({"v": "u", "w": "u", "j": "i", "y": "i", "e": None})
 _DOUBLED = re.compile(r"([^\W\d_])\1+")

@@ -11,10 +11,13 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from lal.data.overlap import Method
 from lal.errors import DataError
 from lal.files import read_json, write_json
 from lal.records import Id, Record
+
+Method = Literal["exact", "letter sequences", "near-duplicate"]
+"""exact: a training text is the gold text but for casing, spacing and punctuation. letter sequences: most of it stands
+there close together, in any spelling. near-duplicate: nearly the same words in any order."""
 
 
 class ListedOverlap(Record):

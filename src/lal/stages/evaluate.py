@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lal.evaluation.copies.measure import Learned, copy_metrics, measure_copies, write_copies
-from lal.evaluation.failures.groups import find_failures, training_sources, write_failures
+from lal.evaluation.copies.measure import Learned, copy_metrics, measure_copies
+from lal.evaluation.copies.records import write_copies
+from lal.evaluation.failures.groups import find_failures, training_sources
+from lal.evaluation.failures.records import write_failures
 from lal.evaluation.gold.folder import load_gold
 from lal.evaluation.report.table import render_table
 from lal.evaluation.scores.results import SHIPPED, Result, of_solver, table_rows, write_results

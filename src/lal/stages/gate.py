@@ -6,8 +6,8 @@ from typing import Any
 
 from lal.data.overlap_list import read_overlaps
 from lal.errors import GateError
-from lal.evaluation.copies.measure import read_copies
-from lal.evaluation.failures.groups import read_failures
+from lal.evaluation.copies.records import read_copies
+from lal.evaluation.failures.records import read_failures
 from lal.evaluation.report.copies import copies_section
 from lal.evaluation.report.groups import groups_section
 from lal.evaluation.report.ladder import ladder_section

@@ -5,17 +5,8 @@ import numpy as np
 import pytest
 
 from lal.errors import DataError
-from lal.evaluation.copies.measure import (
-    AT_LEAST,
-    NUM_SAMPLES,
-    SAMPLE_CHARACTERS,
-    Copies,
-    Learned,
-    copy_metrics,
-    measure_copies,
-    read_copies,
-    write_copies,
-)
+from lal.evaluation.copies.measure import NUM_SAMPLES, SAMPLE_CHARACTERS, Learned, copy_metrics, measure_copies
+from lal.evaluation.copies.records import AT_LEAST, Copies, read_copies, write_copies
 from lal.evaluation.copies.spans import SpanIndex
 from lal.evaluation.report.copies import copies_section
 from lal.evaluation.scores.results import Result

@@ -4,16 +4,8 @@ from pathlib import Path
 import pytest
 
 from lal.errors import DataError
-from lal.evaluation.failures.groups import (
-    SINGLE,
-    FailureGroup,
-    Failures,
-    digest,
-    find_failures,
-    read_failures,
-    training_sources,
-    write_failures,
-)
+from lal.evaluation.failures.groups import SINGLE, find_failures, training_sources
+from lal.evaluation.failures.records import FailureGroup, Failures, digest, read_failures, write_failures
 from lal.evaluation.report.groups import groups_section as groups_html
 from lal.evaluation.scores.results import Result, read_results, write_results
 from lal.evaluation.scores.scoring import score_answers

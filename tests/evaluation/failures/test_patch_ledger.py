@@ -6,8 +6,9 @@ import pytest
 
 from lal.data.patches import PatchRow
 from lal.errors import DataError
-from lal.evaluation.failures.groups import Failures, find_failures
+from lal.evaluation.failures.groups import find_failures
 from lal.evaluation.failures.patch_ledger import Ledger, PatchEntry, measure, new_entry
+from lal.evaluation.failures.records import Failures
 from lal.evaluation.scores.results import Result
 from lal.evaluation.scores.scoring import score_answers
 from lal.evaluation.solvers.nearest import Nearest

@@ -7,8 +7,9 @@ import pytest
 from lal.data.patches import FILL_IN, PatchRow, read_patch
 from lal.errors import DataError
 from lal.evaluation.failures.draft import write_draft
-from lal.evaluation.failures.groups import Failures, find_failures
+from lal.evaluation.failures.groups import find_failures
 from lal.evaluation.failures.proposal import Draft, find_leaks, groups_for_data, new_gold_words, propose
+from lal.evaluation.failures.records import Failures
 from lal.evaluation.scores.scoring import score_answers
 from lal.evaluation.solvers.nearest import Nearest
 from lal.gold_items import Answer, GoldItem

@@ -9,26 +9,19 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
 
-from lal.errors import DataError
+from lal.evaluation.copies.records import AT_LEAST, Copied, Copies, Group, Likelihood
 from lal.evaluation.copies.spans import Passage, Span, SpanIndex, covered
 from lal.evaluation.scores.results import Result
-from lal.files import read_json, write_json
 from lal.model.folder import LoadedModel
 from lal.model.samples import continue_batch
 from lal.model.sampling import Sampling
-from lal.records import Conversation, Document, Many, Record, line_to_modernise
-
-AT_LEAST = (12, 20, 30, 50, 80)
-"""Lengths, in characters, from which a span counts: two or three words, half a verse, a verse, more, two verses."""
+from lal.records import Conversation, Document, line_to_modernise
 
 NUM_SAMPLES = 20
 SAMPLE_CHARACTERS = 400
@@ -42,57 +35,6 @@ SAMPLE_SEED = 1623
 
 MAX_WINDOWS = 128
 """Of training and of held-out text, to compare how well either is predicted: 2 s each for the default model."""
-
-REMEDY = "run `dvc repro evaluate`"
-
-
-class Group(Record):
-    """Texts of one kind, and how much of them is copied."""
-
-    name: str
-    by: str
-    """Who wrote them: `model` or `people`."""
-    body: str
-    """What they are compared with, see `Copies.bodies`."""
-    num_texts: int
-    num_characters: int
-    shares: dict[str, float]
-    """By span length: the share of characters that lie in a span of at least that length."""
-    median_longest: float
-    """Characters, the median over the texts; a text without a span counts as 0."""
-    longest: int
-
-
-class Copied(Record):
-    """The longest verbatim span of one answer."""
-
-    item_id: str
-    num_characters: int
-    text: str
-    """The span; empty if the answer shares none with the training text."""
-    start: int
-    """Where it begins in the answer."""
-    place: str
-    """Where it stands: the id of a conversation, or id and line of a document."""
-
-
-class Likelihood(Record):
-    """Bits per byte of the base model on as many windows of text it was trained on as of text it was not."""
-
-    num_windows: int
-    training: float
-    held_out: float
-
-
-class Copies(Record):
-    """What reports/copies.json holds."""
-
-    bodies: dict[str, Annotated[int, Field(ge=0)]]
-    """Characters of what was learned from, by name."""
-    groups: Many[Group]
-    answers: Many[Copied]
-    likelihood: Likelihood | None
-    """None for a held-out text shorter than a window."""
 
 
 @dataclass(frozen=True)
@@ -156,25 +98,6 @@ def measure_copies(results: Sequence[Result], base: LoadedModel, learned: Learne
         answers=tuple(answers),
         likelihood=_likelihood(base, learned),
     )
-
-
-def write_copies(path: Path, copies: Copies) -> None:
-    """Writes reports/copies.json."""
-    write_json(path, copies.model_dump(mode="json"))
-
-
-def read_copies(path: Path) -> Copies:
-    """Reads reports/copies.json.
-
-    Raises:
-        DataError: The file is missing or of another form.
-    """
-    try:
-        return Copies.model_validate(read_json(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise DataError(f"{path}: not a file of copies: {where}: {first['msg']}", REMEDY) from error
 
 
 def copy_metrics(copies: Copies) -> Mapping[str, float]:

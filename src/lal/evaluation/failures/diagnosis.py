@@ -2,26 +2,27 @@
 
 from dataclasses import dataclass
 
+from lal.evaluation.failures.records import (
+    ADDED,
+    CUT_OFF,
+    EMPTY,
+    FORBIDDEN,
+    LEFT,
+    MARKS,
+    MISFORMED,
+    MISREAD,
+    OVERDONE,
+    SKIPPED,
+    STRAYED,
+    UNSAID,
+    WRONG,
+)
 from lal.evaluation.failures.spelling import change_name, missed_changes, one_name
 from lal.evaluation.failures.word_pairs import WordPairs
 from lal.evaluation.scores.alignment import align, edit_distance, words
 from lal.evaluation.scores.results import Result
 from lal.evaluation.scores.scorers import word_accuracy
 from lal.records import line_to_modernise
-
-LEFT = "left as it was"
-OVERDONE = "changed what was right"
-MISFORMED = "wrong modern form"
-MISREAD = "took one word for another"
-SKIPPED = "word skipped"
-ADDED = "word doubled or added"
-MARKS = "punctuation or capitals"
-STRAYED = "another text"
-EMPTY = "empty answer"
-CUT_OFF = "ran into the length limit"
-UNSAID = "does not say what it must"
-FORBIDDEN = "says what it must not"
-WRONG = "wrong answer"
 
 STRAYED_BELOW = 0.5
 """Word accuracy under which an answer counts as another text, and not as a heap of wrong words."""

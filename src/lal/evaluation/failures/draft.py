@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lal.data.patches import FILL_IN, PatchRow
-from lal.evaluation.failures.groups import FailureGroup, Failures
 from lal.evaluation.failures.proposal import Draft
+from lal.evaluation.failures.records import FailureGroup, Failures
 from lal.files import write_jsonl, write_text
 
 ROWS_SHOWN = 5

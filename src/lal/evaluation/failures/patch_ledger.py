@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lal.data.patches import SOURCE_PREFIX, PatchRow
-from lal.evaluation.failures.groups import Failures
+from lal.evaluation.failures.records import Failures
 from lal.evaluation.scores.results import Result, read_results, write_results
 from lal.evaluation.statistics.noise import NoiseFloor
 from lal.evaluation.verdict.comparison import Comparison, compare

@@ -13,8 +13,8 @@ from typing import Literal
 
 from lal.data.overlap import GoldText, TrainingText, find_overlaps
 from lal.data.patches import FILL_IN, PatchRow
-from lal.evaluation.failures.diagnosis import OVERDONE
-from lal.evaluation.failures.groups import FailureGroup, Failures, RowSearch
+from lal.evaluation.failures.groups import RowSearch
+from lal.evaluation.failures.records import OVERDONE, FailureGroup, Failures
 from lal.evaluation.failures.spelling import spelling_changes
 from lal.evaluation.failures.word_pairs import WordPairs, pairs_of
 from lal.evaluation.scores.alignment import words

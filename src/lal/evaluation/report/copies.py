@@ -2,7 +2,7 @@
 
 from html import escape
 
-from lal.evaluation.copies.measure import AT_LEAST, Copied, Copies, Group
+from lal.evaluation.copies.records import AT_LEAST, Copied, Copies, Group
 
 ANSWERS_SHOWN = 8
 

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from lal.evaluation.failures.diagnosis import UNSAID
-from lal.evaluation.failures.groups import FailureGroup, Failures, Need
+from lal.evaluation.failures.records import UNSAID, FailureGroup, Failures, Need
 from lal.evaluation.failures.word_pairs import WordPair
 from lal.evaluation.report.parts import item_card, proof
 from lal.records import line_to_modernise
