@@ -23,6 +23,8 @@ from lal.evaluation.statistics.noise import (
     t_quantile,
     write_noise,
 )
+from lal.evaluation.verdict.comparison import compare
+from lal.evaluation.verdict.contests import paired_contest
 from lal.files import write_json
 
 SUBJECT = Subject(
@@ -129,7 +131,34 @@ def test_scores_are_by_metric_and_slice_with_the_headline_as_mean_of_its_slices(
     assert scores["exact"] == {"headline": 0.75, "all": pytest.approx(2 / 3), "known": 0.5, "keep": 1.0}
     assert scores["checks"] == {"all": 1.0, "persona": 1.0}
     assert scores["word_accuracy"] == {"all": 0.75, "known": 0.75}
-    assert scores["bits_per_byte"]["headline"] == pytest.approx((1.0 + 0.1) / 2)
+    assert "headline" not in scores["bits_per_byte"]  # of three graded items; see `has_headline`
+
+
+def test_scores_are_those_of_a_comparison_and_of_the_gate() -> None:
+    """Bits weighted by bytes, and a headline of graded scores where there is one, or the units would be another's."""
+    results = [
+        result(
+            f"{place}-{number}", place, number % 3 > 0, subslice="rare" if place == "known" else "",
+            expected="have " * (1 + number % 5),
+            scores={
+                "exact": float(number % 3 > 0), "word_accuracy": number / 30, "bits_per_byte": 1 / (1 + number),
+                "changed_words": number / 30 if place == "known" or number < 4 else None,
+            },
+        )
+        for place in ("known", "keep")
+        for number in range(30)
+    ]  # fmt: skip
+    headline = ("known", "keep")
+    scores = seed_scores(results, headline)
+    rows = {(row.metric, row.slice): row.new.value for row in compare(results, results, headline).rows}
+    assert {(metric, name) for metric, slices in scores.items() for name in slices} == rows.keys()
+    assert ("changed_words", "headline") not in rows
+    for (metric, name), value in rows.items():
+        assert scores[metric][name] == pytest.approx(value)
+        contest = paired_contest(results, results, metric, name, headline)
+        assert contest is not None
+        assert contest.value == pytest.approx(value)
+    assert paired_contest(results, results, "changed_words", "headline", headline) is None
 
 
 def test_a_floor_reads_back_as_it_was_written(tmp_path: Path) -> None:

@@ -14,15 +14,11 @@ from pathlib import Path
 from lal.data.patches import SOURCE_PREFIX, PatchRow
 from lal.evaluation.failures.records import Failures
 from lal.evaluation.scores.results import Result, read_results, write_results
+from lal.evaluation.scores.scoreboard import HEADLINE, PASSES
 from lal.evaluation.statistics.noise import NoiseFloor
 from lal.evaluation.verdict.comparison import Comparison, compare
 from lal.files import sha256, write_jsonl
 from lal.records import Id, Many, Record, read_records
-
-PASSES = ("exact", "checks")
-"""Metrics whose lift is told."""
-
-HEADLINE = "headline"
 
 
 class Lift(Record):

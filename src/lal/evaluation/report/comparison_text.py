@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lal.evaluation.scores.results import Result
+from lal.evaluation.scores.scoreboard import ALL, HEADLINE, PASSES
 from lal.evaluation.statistics.intervals import Estimate
-from lal.evaluation.verdict.comparison import ALL, HEADLINE, PASSES, Comparison, MetricComparison
+from lal.evaluation.verdict.comparison import Comparison, MetricComparison
 
 INDENT = " "
 HEAD = ["", "n", "base", "candidate", "difference", "p", "verdict", "seeds"]

@@ -5,9 +5,10 @@ from html import escape
 
 from lal.evaluation.report.parts import answer_html, item_card, question_html
 from lal.evaluation.scores.results import Result
+from lal.evaluation.scores.scoreboard import ALL, HEADLINE, PASSES
 from lal.evaluation.statistics.paired import Difference
 from lal.evaluation.verdict.champion import Champion
-from lal.evaluation.verdict.comparison import ALL, HEADLINE, LOWER_IS_BETTER, PASSES, Comparison, MetricComparison
+from lal.evaluation.verdict.comparison import LOWER_IS_BETTER, Comparison, MetricComparison
 from lal.evaluation.verdict.judgement import GateVerdict, Judgement, Outcome
 
 ITEMS_SHOWN = 6

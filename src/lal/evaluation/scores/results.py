@@ -46,6 +46,11 @@ class Result(Record):
         return None if value is None else value == 1.0
 
     @property
+    def num_bytes(self) -> int:
+        """UTF-8 bytes of the expected answer, by which bits per byte are weighted."""
+        return len(self.expected.encode())
+
+    @property
     def is_line(self) -> bool:
         """Whether it was a line to modernise."""
         return line_to_modernise(self.prompt) is not None

@@ -19,6 +19,14 @@ KEEP_GUARD = 0.95
 MIN_PART_ITEMS = 20
 """A smaller part of a slice gets no column of its own: its interval would cover half of the scale."""
 
+PASSES = ("exact", "checks")
+"""Scorers of right and wrong; an item has one of them."""
+
+BITS = "bits_per_byte"
+
+HEADLINE, ALL = "headline", "all"
+"""Names of the two sums over slices: the mean of the headline slices, and all items alike."""
+
 GRADED = ("word_accuracy", "changed_words", "character_error_rate")
 
 LARGEST = {"word_accuracy": 1.0, "changed_words": 1.0}
@@ -100,6 +108,26 @@ class Scoreboard:
         """The strongest of the others by headline."""
         others = [row for row in self.rows if row.solver != solver and row.headline.value is not None]
         return max(others, key=lambda row: row.headline.value or 0.0, default=None)
+
+
+def has_headline(metric: str, sizes: Sequence[int]) -> bool:
+    """Whether a score has a headline: a mean over a slice with a handful of graded items would hang on those.
+
+    Args:
+        metric: The score.
+        sizes: Items that have it, by headline slice.
+    """
+    return bool(sizes) and min(sizes) >= (1 if metric in PASSES else MIN_PART_ITEMS)
+
+
+def score_weights(metric: str, sizes: Iterable[int]) -> list[float] | None:
+    """What each item weighs in a mean: bits per byte of all is all bits over all bytes; otherwise all items alike.
+
+    Args:
+        metric: The score.
+        sizes: `Result.num_bytes` of the items.
+    """
+    return [float(size) for size in sizes] if metric == BITS else None
 
 
 def check_headline(headline_slices: Sequence[str], items: Sequence[GoldItem]) -> None:

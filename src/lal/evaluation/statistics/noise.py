@@ -17,15 +17,20 @@ from pydantic import Field, ValidationError
 
 from lal.errors import DataError
 from lal.evaluation.scores.results import Result
-from lal.evaluation.scores.scoreboard import GRADED, build_scoreboard
+from lal.evaluation.scores.scoreboard import (
+    ALL,
+    BITS,
+    GRADED,
+    HEADLINE,
+    PASSES,
+    build_scoreboard,
+    has_headline,
+    score_weights,
+)
 from lal.files import read_json, write_json
 from lal.records import Many, Record
 
-PASSES = ("exact", "checks")
-MEASURES = (*GRADED, "bits_per_byte")
-
-HEADLINE, ALL = "headline", "all"
-"""Names of the two sums over slices: the mean of the headline slices, and all items alike."""
+MEASURES = (*GRADED, BITS)
 
 NOT_MEASURED = {"measured": False}
 """What the file says before the first `lal noise`: it must exist, since DVC has it as a dependency."""
@@ -242,30 +247,35 @@ def _over_seeds(
 
 
 def _headline(results: Sequence[Result], metric: str, slices: Sequence[str]) -> float | None:
-    """The mean of the slices' means; None if one of them has no value."""
+    """The mean of the slices' means; None if one of them has too little for a mean."""
     groups = [[result for result in results if result.slice == name] for name in slices]
     if metric in PASSES:
         # A headline may have slices of both kinds; right is right, and stands under one of the two names.
         kinds = {result.scorer for group in groups for result in group}
         if metric != ("exact" if "exact" in kinds else "checks"):
             return None
-        means = [_mean_of([result.passed for result in group]) for group in groups]
+        scored = [[(float(each.passed), 1) for each in group if each.passed is not None] for group in groups]
     else:
-        means = [_mean(group, metric) for group in groups]
-    values = [value for value in means if value is not None]
-    return statistics.fmean(values) if values and len(values) == len(slices) else None
+        scored = [_scored(group, metric) for group in groups]
+    if not has_headline(metric, [len(group) for group in scored]):
+        return None
+    return statistics.fmean(_weighted(metric, group) for group in scored)
 
 
 def _mean(results: Iterable[Result], metric: str) -> float | None:
     """The mean of what was scored; pass and fail count only where they are the item's own scorer."""
-    return _mean_of(
-        [result.scores.get(metric) for result in results if metric not in PASSES or result.scorer == metric]
-    )
+    scored = _scored(results, metric)
+    return _weighted(metric, scored) if scored else None
 
 
-def _mean_of(values: Iterable[float | None]) -> float | None:
-    scored = [value for value in values if value is not None]
-    return statistics.fmean(scored) if scored else None
+def _scored(results: Iterable[Result], metric: str) -> list[tuple[float, int]]:
+    """(score, bytes) of the items that have the score."""
+    own = (result for result in results if metric not in PASSES or result.scorer == metric)
+    return [(value, result.num_bytes) for result in own if (value := result.scores.get(metric)) is not None]
+
+
+def _weighted(metric: str, scored: Sequence[tuple[float, int]]) -> float:
+    return statistics.fmean((value for value, _ in scored), score_weights(metric, (size for _, size in scored)))
 
 
 def _quantile(distribution: Callable[[float], float], share: float, most: float) -> float:

@@ -1,8 +1,8 @@
 """Is the new one better? Two sets of answers to the same items, compared pair by pair: by metric and by slice.
 
-`decide` alone says better, worse or cannot tell; table, page, exit code and gate file show what it said. Holm's method
-makes the slices of a metric one family: the chance that any of them is called better or worse while both models are
-equally good is at most 5 %. So it is for the parts of slices. The headline and all items alike are one question each.
+`decide` alone says better, worse or cannot tell; table and page show what it said. Holm's method makes the slices of a
+metric one family: the chance that any of them is called better or worse while both models are equally good is at most
+5 %. So it is for the parts of slices. The headline and all items alike are one question each.
 """
 
 import math
@@ -11,7 +11,17 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from lal.evaluation.scores.results import Result
-from lal.evaluation.scores.scoreboard import GRADED, LARGEST, MIN_PART_ITEMS, build_scoreboard
+from lal.evaluation.scores.scoreboard import (
+    ALL,
+    BITS,
+    GRADED,
+    HEADLINE,
+    LARGEST,
+    PASSES,
+    build_scoreboard,
+    has_headline,
+    score_weights,
+)
 from lal.evaluation.statistics.intervals import Estimate, macro, mcnemar, mean, proportion
 from lal.evaluation.statistics.paired import (
     Difference,
@@ -25,11 +35,7 @@ from lal.evaluation.statistics.paired import (
 ALPHA = 0.05
 """Chance of calling a difference that is none, both sides together."""
 
-PASSES = ("exact", "checks")
-BITS = "bits_per_byte"
 LOWER_IS_BETTER = ("character_error_rate", BITS)
-
-HEADLINE, ALL = "headline", "all"
 
 Verdict = Literal["better", "worse", "cannot tell"]
 
@@ -215,9 +221,7 @@ class _Table:
         else:
             counted = [pair for pair in counted if _has(metric, pair)]
         parts = tuple([pair for pair in counted if pair[1].slice == name] for name in self.headline)
-        # A mean over a slice with a handful of graded items would hang on those.
-        least = 1 if metric in PASSES else MIN_PART_ITEMS
-        if parts and min(map(len, parts)) >= least:
+        if has_headline(metric, [len(part) for part in parts]):
             found.insert(0, _Place(HEADLINE, "headline", parts))
         for column in build_scoreboard([new for _, new in pairs], ()).columns:
             within = [pair for pair in pairs if column.has(pair[1])]
@@ -259,8 +263,7 @@ def _values(metric: str, pairs: Sequence[Pair], side: Literal[0, 1]) -> list[flo
 
 
 def _weights(metric: str, pairs: Sequence[Pair]) -> list[float] | None:
-    """Bits per byte of all items together is all bits over all bytes, not the mean of the items' own."""
-    return [float(len(new.expected.encode())) for _, new in pairs] if metric == BITS else None
+    return score_weights(metric, (new.num_bytes for _, new in pairs))
 
 
 def _difference(metric: str, parts: Sequence[list[Pair]]) -> Difference:

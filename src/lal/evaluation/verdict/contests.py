@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lal.evaluation.scores.results import Result
+from lal.evaluation.scores.scoreboard import ALL, HEADLINE, PASSES, has_headline, score_weights
 from lal.evaluation.statistics.paired import Difference, difference_in_means, difference_in_passes, macro_difference
-from lal.evaluation.verdict.comparison import ALL, BITS, HEADLINE, LOWER_IS_BETTER, PASSES
+from lal.evaluation.verdict.comparison import LOWER_IS_BETTER
 from lal.evaluation.verdict.floors import share_above
 
 EACH = "each"
@@ -99,7 +100,7 @@ def paired_contest(
             continue
         value, limit = _score(result, metric, place), _score(other, metric, place)
         if value is not None and limit is not None:
-            scored.append((result, Pair(value, limit, len(result.expected.encode()))))
+            scored.append((result, Pair(value, limit, result.num_bytes)))
     return _contest(scored, metric, place, headline)
 
 
@@ -108,7 +109,7 @@ def floor_contest(
 ) -> Contest | None:
     """The model against a number; None as in `paired_contest`."""
     scored = [
-        (result, Pair(value, floor, len(result.expected.encode())))
+        (result, Pair(value, floor, result.num_bytes))
         for result in new
         if (value := _score(result, metric, place)) is not None
     ]
@@ -142,12 +143,13 @@ def _contest(
     parts = tuple(tuple(pair for result, pair in scored if within(result, name)) for name in names)
     if metric in PASSES and not any(result.scorer == metric for result, _ in scored):
         return None
+    if place == HEADLINE and not has_headline(metric, [len(part) for part in parts]):
+        return None
     return Contest(metric, parts, floor) if parts and all(parts) else None
 
 
 def _weights(metric: str, part: Sequence[Pair]) -> list[float] | None:
-    """Bits per byte of a text is that of its items weighted by their bytes; every other score is a mean over items."""
-    return [float(pair.num_bytes) for pair in part] if metric == BITS else None
+    return score_weights(metric, (pair.num_bytes for pair in part))
 
 
 def _mean(metric: str, part: Sequence[Pair], which: str) -> float:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lal.evaluation.scores.results import Result, of_solver, solvers
-from lal.evaluation.scores.scoreboard import build_scoreboard, metric_key
+from lal.evaluation.scores.scoreboard import BITS, HEADLINE, PASSES, build_scoreboard, metric_key
 from lal.evaluation.statistics.intervals import Estimate, mean
-from lal.evaluation.verdict.comparison import BITS, HEADLINE, PASSES, Comparison, MetricComparison, compare
+from lal.evaluation.verdict.comparison import Comparison, MetricComparison, compare
 
 FREE = ("copy", "rules", "lexicon", "lexicon+rules", "nearest", "base")
 """Solvers that cost no training of the network shipped: it has to beat the best of them."""
@@ -160,7 +160,7 @@ def _order(rows: Sequence[Result], solver: str, text_bits: Mapping[str, float]) 
 
 def mean_bits(own: Sequence[Result]) -> float | None:
     """Bits per byte of all right answers together, for one solver; None if none of them was scored."""
-    scored = [(bits, len(row.expected.encode())) for row in own if (bits := row.scores.get(BITS)) is not None]
+    scored = [(bits, row.num_bytes) for row in own if (bits := row.scores.get(BITS)) is not None]
     return mean([bits for bits, _ in scored], [size for _, size in scored]).value if scored else None
 
 
