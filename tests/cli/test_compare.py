@@ -122,6 +122,17 @@ def test_the_view_can_be_narrowed_to_a_slice_without_changing_its_p_value(projec
     assert "known, unseen" in error_of("old.jsonl", "new.jsonl", "--slice", "kep").remedy
 
 
+def test_narrowed_to_the_headline_only_its_slices_count(project: Path) -> None:
+    """An item that was fixed in a slice outside of the headline is no part of it."""
+    for name, right in (("old", 4), ("new", 8)):
+        write_results(project / f"{name}.jsonl", [*answers(right), *answers(right, ["french"])])
+    whole, part = (
+        json.loads(said("old.jsonl", "new.jsonl", "--json", *more)) for more in ((), ("--slice", "headline"))
+    )
+    assert (len(whole["fixed"]), len(part["fixed"])) == (20, 16)
+    assert "french" not in {item["slice"] for item in part["fixed"]}
+
+
 def test_json_says_the_same_as_the_text(project: Path) -> None:
     found = json.loads(said("old.jsonl", "new.jsonl", "--json"))
     assert (found["verdict"], len(found["fixed"]), found["broken"]) == ("better", 16, [])

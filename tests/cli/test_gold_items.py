@@ -166,7 +166,7 @@ def test_after_a_version_is_locked_new_items_say_the_next() -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_check_ends_well_where_there_are_only_warnings() -> None:
+def test_check_tells_warnings_from_errors() -> None:
     done = run("check")
     assert "gold/gold.jsonl:1: warning: 1 of 1 items have no second reading" in done.output
     assert "gold/gold.jsonl:1: warning: fol-041: slice 'known', by program 'unseen'" in done.output
@@ -176,6 +176,15 @@ def test_check_ends_well_where_there_are_only_warnings() -> None:
         f"gold: error: slice {name!r} has 0 dev items" for name in ("unseen", "context", "keep")
     ]
     assert done.exit_code == 1
+
+
+def test_check_ends_well_where_there_are_only_warnings(home: Path) -> None:
+    params = (home / "params.yaml").read_text()
+    (home / "params.yaml").write_text(params.replace("headline: [known, unseen, context, keep]", "headline: [known]"))
+    done = run("check")
+    assert ": warning: " in done.output
+    assert ": error: " not in done.output
+    assert done.exit_code == 0
 
 
 @pytest.mark.usefixtures("home")

@@ -43,8 +43,8 @@ def compare(
 ) -> None:
     """Say whether the candidate is better, worse, or cannot be told from the base, by metric and slice."""
     from lal.cli.answers import find_answers
-    from lal.evaluation.report.comparison_text import comparison_json
-    from lal.evaluation.statistics.noise import read_noise
+    from lal.evaluation.report.comparison_text import comparison_json, wrap
+    from lal.evaluation.statistics.noise import describe_floor, read_noise
     from lal.evaluation.verdict.comparison import compare as compare_results
     from lal.params import load_params
 
@@ -53,11 +53,13 @@ def compare(
     noise = read_noise(NOISE) if NOISE.is_file() else None
     found = compare_results(old.results, new.results, headline, noise, size)
     _demand_rows(found, old.label, new.label)
-    shown = _within(found, slice_name) if slice_name else found
+    shown = _within(found, slice_name, headline) if slice_name else found
     if as_json:
         print(json.dumps(comparison_json(shown, old.label, new.label), indent=2, ensure_ascii=False))
         return
     _print_table(shown, (old.label, new.label), size)
+    if noise:
+        print("\n" + "\n".join(wrap(describe_floor(noise, new.results))))
     if not no_items:
         _print_items("Broken", shown.broken, items)
         _print_items("Fixed", shown.fixed, items)
@@ -73,26 +75,26 @@ def _demand_rows(found: "Comparison", base: str, candidate: str) -> None:
         raise DataError(problem, "name two evaluations of the same gold items")
 
 
-def _within(found: "Comparison", slice_name: str) -> "Comparison":
+def _within(found: "Comparison", slice_name: str, headline: Sequence[str]) -> "Comparison":
     """What is about one slice; its p-values stay those of the whole comparison.
 
     Raises:
         DataError: There is no such slice.
     """
+    from lal.evaluation.scores.scoreboard import HEADLINE
+    from lal.evaluation.verdict.contests import within as is_within
+
     names = list(dict.fromkeys(row.slice for row in found.rows))
     if slice_name not in names:
         raise DataError(f"no slice {slice_name!r} in both sets of answers", f"there are {', '.join(names)}")
 
+    counted = headline if slice_name == HEADLINE else (slice_name,)
+
     def within(pairs: Sequence["Pair"]) -> tuple["Pair", ...]:
-        return tuple(pair for pair in pairs if slice_name in _names_of(pair))
+        return tuple(pair for pair in pairs if any(is_within(pair[1], name) for name in counted))
 
     rows = tuple(row for row in found.rows if row.slice == slice_name)
     return replace(found, rows=rows, fixed=within(found.fixed), broken=within(found.broken))
-
-
-def _names_of(pair: "Pair") -> tuple[str, ...]:
-    item = pair[1]
-    return ("headline", "all", item.slice, item.subslice, f"{item.slice} {item.subslice}")
 
 
 def _print_table(found: "Comparison", labels: tuple[str, str], size: float | None) -> None:

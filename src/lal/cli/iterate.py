@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lal.errors import DataError
-from lal.files import read_json, write_jsonl
+from lal.files import write_jsonl
+from lal.lineage import recorded_run
 from lal.params import load_params
 from lal.records import Conversation, read_records
 
@@ -33,8 +34,8 @@ DRAFTS, PATCHES, LEDGER = Path("data/drafts"), Path("data/patches"), Path("ledge
 REPRO = "run `dvc repro`, then propose again"
 
 HONEST = """\
-A lift compares two trainings. Its interval is from the items alone; training the same data twice moves the scores too,
-and a difference of less than about 2 units of that noise says nothing."""
+A lift compares two trainings. Its interval is from the items alone; training the same data twice moves the scores
+too."""
 
 
 @app.callback(invoke_without_command=True)
@@ -55,6 +56,7 @@ def propose(
     from lal.evaluation.failures.draft import write_draft
     from lal.evaluation.failures.proposal import propose as propose_rows
     from lal.evaluation.failures.records import read_failures
+    from lal.evaluation.gold.folder import load_all
     from lal.evaluation.solvers.nearest import Nearest
 
     failures = read_failures(FAILURES)
@@ -65,7 +67,7 @@ def propose(
     params = load_params(PARAMS)
     name = _next_name()
     nearest = Nearest.build(training)
-    draft = propose_rows(chosen, training, _pool(params), _whole_gold(), nearest, rows, name)
+    draft = propose_rows(chosen, training, _pool(params), load_all(GOLD), nearest, rows, name)
     path = write_draft(DRAFTS, name, draft, chosen, failures)
     print(f"{path}: {len(draft.rows)} rows for {len({row.group for row in draft.rows})} groups of failures")
     if draft.num_like_gold:
@@ -86,18 +88,19 @@ def apply(
     from lal.evaluation.failures.patch_ledger import Ledger, new_entry
     from lal.evaluation.failures.proposal import new_gold_words
     from lal.evaluation.failures.records import read_failures
+    from lal.evaluation.gold.folder import load_all
 
     rows, target = _reviewed(draft, drop_unfilled), PATCHES / draft.name
     if target.exists():
         raise DataError(f"{target}: exists already", "give the draft another name; a patch is applied once")
     failures = read_failures(FAILURES)
     own = _own_results(failures)
-    training, gold = read_records(TRAINING, Conversation), _whole_gold()
+    training, gold = read_records(TRAINING, Conversation), load_all(GOLD)
     _refuse_known_ids(rows, training, draft)
     _refuse_leaks(rows, gold, draft)
     words = new_gold_words(rows, training, gold)
     write_jsonl(target, rows)
-    Ledger(LEDGER).add(new_entry(target, rows, failures, words, _run_id(), _today()), own)
+    Ledger(LEDGER).add(new_entry(target, rows, failures, words, recorded_run(RUN), _today()), own)
     print(f"{target}: {len(rows)} rows will be trained on; begun in {Ledger(LEDGER).path}")
     if words:
         print(f"Gold items hold these words, which training lacked: {', '.join(words)}. They tell less from now on.")
@@ -109,6 +112,7 @@ def ledger() -> None:
     """Show the patches and the gold lift they brought; take it where an evaluation has come since."""
     from lal.evaluation.failures.patch_ledger import Ledger
     from lal.evaluation.failures.records import read_failures
+    from lal.evaluation.statistics.noise import describe_floor, read_noise
 
     if FAILURES.is_file():
         _measure(read_failures(FAILURES))
@@ -119,7 +123,8 @@ def ledger() -> None:
     for entry in entries:
         print(_told(entry), end="\n\n")
     if any(entry.lifts for entry in entries):
-        print(HONEST)
+        noise = read_noise(NOISE) if NOISE.is_file() else None
+        print(f"{HONEST}\n{describe_floor(noise, [])}")
 
 
 def _measure(failures: "Failures") -> "list[PatchEntry]":
@@ -133,7 +138,7 @@ def _measure(failures: "Failures") -> "list[PatchEntry]":
         return []
     noise = read_noise(NOISE) if NOISE.is_file() else None
     headline = load_params(PARAMS).gold.headline
-    after = measure(book, _own_results(failures), failures, headline, noise, _run_id(), _today())
+    after = measure(book, _own_results(failures), failures, headline, noise, recorded_run(RUN), _today())
     if after != before:
         book.write(after)
     return [entry for entry in after if entry not in before]
@@ -164,13 +169,6 @@ def _pool(params: "Params") -> Sequence[Conversation]:
     from lal.stages.data import conversation_pool
 
     return conversation_pool(params=params, sources=SOURCES, cache=CACHE).rows
-
-
-def _whole_gold() -> "list[GoldItem]":
-    """Both splits: the sealed one is read to keep it out of training, not to be answered."""
-    from lal.gold_items import GoldItem
-
-    return [item for path in sorted(GOLD.glob("*.jsonl")) for item in read_records(path, GoldItem)]
 
 
 def _next_name() -> str:
@@ -223,12 +221,6 @@ def _own_results(failures: "Failures") -> "list[Result]":
     if digest(own) != failures.results_sha256:
         raise DataError(f"{FAILURES}: made from other answers than those in {ANSWERS}", REPRO)
     return own
-
-
-def _run_id() -> str | None:
-    """The MLflow run of the last evaluation, if it was tracked."""
-    content = read_json(RUN) if RUN.is_file() else {}
-    return content.get("run_id") if isinstance(content, dict) else None
 
 
 def _today() -> datetime.date:

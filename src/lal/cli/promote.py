@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lal.errors import DataError, GateError
-from lal.files import read_json, sha256
+from lal.errors import GateError
+from lal.files import sha256
 
 if TYPE_CHECKING:
     from lal.evaluation.scores.results import Result
@@ -82,29 +82,20 @@ def _judged_model(gate: "GateFile") -> str:
 
 def _facts(gate: "GateFile", model: str, results: "list[Result]", reason: str) -> "ChampionFacts":
     from lal.evaluation.verdict.champion import ChampionFacts
-    from lal.lineage import git_state
+    from lal.lineage import git_state, recorded_run
 
     git = git_state(Path.cwd())
     return ChampionFacts(
         promoted_on=datetime.datetime.now(datetime.UTC).date().isoformat(),
         reason=reason,
         gate=gate.sentence,
-        run_id=_run_id(),
+        run_id=recorded_run(RUN),
         commit=git.commit if git else None,
         uncommitted=git.changed if git else (),
         model_sha256=model,
         gold_versions=_gold_versions(results),
         results_sha256="",
     )
-
-
-def _run_id() -> str | None:
-    """The MLflow run that has the answers; None if tracking was off or the file is not there."""
-    try:
-        run = read_json(RUN).get("run_id")
-    except (DataError, AttributeError):
-        return None
-    return run if isinstance(run, str) else None
 
 
 def _gold_versions(results: "list[Result]") -> dict[str, int]:

@@ -35,7 +35,6 @@ def release(
     from lal.evaluation.scores.results import SHIPPED
     from lal.evaluation.scores.scoreboard import check_headline
     from lal.evaluation.scores.scoring import score_answers
-    from lal.evaluation.solvers.likelihood import answer_bits
     from lal.evaluation.solvers.solver import chat_model
     from lal.params import load_params
 
@@ -49,7 +48,7 @@ def release(
     look = begin_look(ledger, _look(model, items, version, note))
     typer.echo(f"look {look.look}: {model} answers {len(items)} sealed items")
     solver = chat_model(SHIPPED, loaded, settings.evaluate.max_new_tokens, settings.evaluate.batch_size)
-    results = score_answers(items, solver.answer(items), {solver.name: answer_bits(solver, items)})
+    results = score_answers(items, solver.answer(items))
     done = finish_look(ledger, look, results, settings.gold.headline)
     typer.echo(describe_look(done, read_looks(ledger)))
     typer.echo(f"Commit {ledger}: the count is only as honest as its history.")
@@ -75,31 +74,21 @@ def _load(model: Path) -> "LoadedModel":
 def _look(model: Path, items: "Sequence[GoldItem]", version: int, note: str) -> "Look":
     from lal.evaluation.gold.release import Look, item_digests, items_digest
     from lal.files import sha256
-    from lal.lineage import git_state, project_root
+    from lal.lineage import git_state, project_root, recorded_run
     from lal.model.folder import WEIGHTS
 
-    digests, git = item_digests(items), git_state(project_root())
+    digests, git, name = item_digests(items), git_state(project_root()), model.as_posix()
     return Look(
         look=1,
         when=datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="seconds"),
         note=note,
-        model=model.as_posix(),
+        model=name,
         model_sha256=sha256(model / WEIGHTS),
         gold_version=version,
         items_sha256=items_digest(digests),
         items={key: digest[:8] for key, digest in digests.items()},
-        run_id=_run_id(model),
+        run_id=recorded_run(RUNS[name]) if name in RUNS else None,
         commit=git.commit if git else None,
         uncommitted=bool(git and git.changed),
         finished=False,
     )
-
-
-def _run_id(model: Path) -> str | None:
-    """The MLflow run that made the model, where its stage left it."""
-    from lal.files import read_json
-
-    path = RUNS.get(model.as_posix())
-    known = read_json(path) if path and path.is_file() else {}
-    run_id = known.get("run_id") if isinstance(known, dict) else None
-    return run_id if isinstance(run_id, str) else None

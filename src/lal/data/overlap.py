@@ -37,7 +37,7 @@ REVIEW = 0.5
 
 NEAR = 0.6
 """Likeness of word sets from which a near-duplicate is worth a look. Of 7,296 lines of the gold plays, against 76,887
-pairs and a corpus of other plays, 48 have one with 0.6 and 13 with 0.7, but 265 with 0.5."""
+conversations and a corpus of other plays, 48 have one with 0.6 and 13 with 0.7, but 265 with 0.5."""
 
 BOTH = 0.1
 """Share that two rows together must have over either alone to be named together."""

@@ -88,7 +88,7 @@ def test_required_informative_margin_and_noise_are_told(judged: Callable[..., Ju
     assert "against champion, margin 0.02" in html
     assert "at least 0.95;" in html
     assert "at most 0.1, margin 0.02" in html
-    assert "1.2 seed spreads" in html
+    assert "1.2 units of seed noise" in html
     assert "Gate passed" in html
 
 

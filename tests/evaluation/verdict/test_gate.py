@@ -275,7 +275,7 @@ def test_a_difference_is_told_in_units_of_the_noise_between_seeds() -> None:
     rows = results({"known": "+" * 10}) + results({"known": "+" * 9 + "-"}, "rules")
     found = only(judged(rows, condition("rules"), noise=noise))
     assert found.noise_units == pytest.approx(0.1 / (2**0.5 * 0.05))
-    assert "1.4 times the spread between seeds" in found.sentence
+    assert "1.4 units of seed noise" in found.sentence
     assert only(judged(rows, condition(0.5), noise=noise)).noise_units is None
 
 

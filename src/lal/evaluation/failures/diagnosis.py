@@ -33,7 +33,7 @@ class Error:
     """One thing wrong with an answer.
 
     Attributes:
-        kind: One of the words above.
+        kind: One of the kinds in `lal.evaluation.failures.records`.
         pattern: The spelling change that was needed, or the reading, or the check that failed; empty if there is none.
         pair: The word as it was and as it should have become, in small letters; None where no word is at fault.
     """

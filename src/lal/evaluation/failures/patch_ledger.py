@@ -55,7 +55,7 @@ class PatchEntry(Record):
     """Words of gold lines that training lacked before: items that hold them have become easier for that reason."""
     applied_on: str
     before_sha256: str
-    """Digest of the answers before; see `lal.evaluation.failures.groups.digest`."""
+    """Digest of the answers before; see `lal.evaluation.failures.records.digest`."""
     before_run: str | None
     """MLflow run that gave these answers, if it is known."""
     measured_on: str = ""

@@ -14,7 +14,7 @@ from typing import Annotated
 import filelock
 from pydantic import Field
 
-from lal.data.versions import content_digest
+from lal.data.versions import Digest, content_digest
 from lal.errors import DataError
 from lal.evaluation.scores.results import SHIPPED, Result
 from lal.evaluation.scores.scoreboard import build_scoreboard
@@ -28,8 +28,6 @@ MANY_LOOKS = 5
 
 BEST_OF = (0.0, 0.0, 0.564, 0.846, 1.029, 1.163, 1.267, 1.352, 1.424, 1.485, 1.539)
 """Mean of the largest of k standard normal draws, by k from 0 to 10; a test integrates them anew."""
-
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class ReleaseScore(Record):

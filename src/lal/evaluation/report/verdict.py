@@ -44,7 +44,7 @@ def verdict_section(
     Args:
         verdict: What the gate says.
         comparison: The champion's answers (old) and the model's (new); None before the first promotion.
-        champion: The same.
+        champion: The champion itself; None likewise.
         noise: What is known of the spread between trainings, in a sentence.
     """
     kind, sign = ("right", "\N{CHECK MARK}") if verdict.passed else ("wrong", "\N{MULTIPLICATION X}")
@@ -116,7 +116,7 @@ def _condition(judged: Judgement, reach: float) -> str:
     if judged.difference is None or judged.value is None or judged.limit is None:
         why = escape(judged.sentence.partition(": ")[2])
         return f'<tr>{head}<td colspan="2" class="none" data-label="">{why}</td>{outcome}</tr>'
-    seeds = "" if judged.noise_units is None else f", {abs(judged.noise_units):.1f} seed spreads"
+    seeds = "" if judged.noise_units is None else f", {abs(judged.noise_units):.1f} units of seed noise"
     return (
         f'<tr>{head}<td data-label="now, limit"><span><b>{judged.value:.3f}</b> '
         f'<span class="count">{judged.limit:.3f}</span></span></td>'
@@ -178,7 +178,7 @@ def _slice(row: MetricComparison) -> str:
     before, now = (f"{each.value:.3f}" if each.value is not None else "\N{EN DASH}" for each in (row.old, row.new))
     less = "; less is better" if row.lower_is_better else ""
     more = f"<small>{row.more_items:,} more items would tell</small>" if row.more_items else ""
-    seeds = "" if row.noise_units is None else f", {abs(row.noise_units):.1f} seed spreads"
+    seeds = "" if row.noise_units is None else f", {abs(row.noise_units):.1f} units of seed noise"
     return (
         f'<tr><th scope="row">{escape(row.slice)}<small>{escape(row.metric)}{less}, {row.difference.num_pairs} items'
         f'</small></th><td data-label="then, now"><span>{before} <b>{now}</b></span></td>'

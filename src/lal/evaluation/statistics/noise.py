@@ -157,8 +157,8 @@ def describe_floor(floor: NoiseFloor | None, results: Sequence[Result]) -> str:
     if floor is None:
         return "How far the seed alone moves a score was not measured yet: `lal noise` does."
     told = (
-        f"Seed spread: {floor.num_seeds} trainings of {floor.subject.profile} that differ in the seed alone; two of "
-        f"them differ by more than {floor.critical_units:.1f} seed spreads once in twenty times."
+        f"Seed noise: {floor.num_seeds} trainings of {floor.subject.profile} that differ in the seed alone; two of "
+        f"them differ by more than {floor.critical_units:.1f} units once in twenty times."
     )
     changed = floor.changes({"gold_sha256": gold_digest(results)}) if results else []
     return f"{told} It was measured with {changed[0]}: `lal noise` asks its models again." if changed else told

@@ -250,7 +250,7 @@ def _told(
     value, limit = f"{contest.value:.3f}{counts}", f"{contest.limit:.3f}"
     ends = f"{100 * confidence:.4g} % interval {difference.low:+.3f} to {difference.high:+.3f}"
     over = f"{ends}, {contest.num_pairs} items" + (f", {case.left_out} left out" if case.left_out else "")
-    seeds = "" if units is None else f"; {abs(units):.1f} times the spread between seeds"
+    seeds = "" if units is None else f"; {abs(units):.1f} units of seed noise"
     more, less = ("better", "worse") if contest.floor is None else ("clear of it", "short of it")
     by = f"{more if difference.value >= 0 else less} by {abs(difference.value):.3f}"
     return f"{value} against {limit}, {by} ({over}{seeds}): {_shown(case, contest, outcome, difference)}"
