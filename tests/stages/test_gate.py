@@ -101,8 +101,11 @@ def test_the_verdict_is_told_written_and_shown(project: dict[str, Path]) -> None
     metrics = gate(params=params(condition("rules", "shown")), reporter=listener, **project)
     assert metrics["passed"] == 0
     assert metrics["digests"] == [{"answers": sha256(project["answers"])}]
-    assert listener.said[0] == metrics["verdict"][0]
-    assert "cannot tell whether it is worse" in listener.said[1]
+    table, sentence, judged = listener.said
+    assert table.splitlines()[1].split()[:2] == ["headline", "20"]
+    assert "These items cannot tell whether Lal adds anything over rules (0.60 against 0.50" in table
+    assert sentence == metrics["verdict"][0]
+    assert "cannot tell whether it is worse" in judged
     assert listener.attached == [project["report"]]
     page = project["report"].read_text()
     assert '<section id="verdict">' in page

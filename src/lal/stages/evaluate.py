@@ -9,7 +9,6 @@ from lal.evaluation.copies.records import write_copies
 from lal.evaluation.failures.groups import find_failures, training_sources
 from lal.evaluation.failures.records import write_failures
 from lal.evaluation.gold.folder import load_gold
-from lal.evaluation.report.table import render_table
 from lal.evaluation.scores.results import SHIPPED, Result, of_solver, table_rows, write_results
 from lal.evaluation.scores.scoreboard import check_headline, metrics
 from lal.evaluation.scores.scoring import score_answers
@@ -27,7 +26,7 @@ from lal.evaluation.solvers.solver import (
     sizes_of,
 )
 from lal.gold_items import Answer, GoldItem
-from lal.model.folder import LoadedModel, load_model
+from lal.model.folder import load_model
 from lal.params import Params
 from lal.records import Conversation, Document, read_records
 from lal.reporting import Reporter
@@ -72,16 +71,16 @@ def evaluate(
     nearest = Nearest.build(training)
     solvers = _solvers(params, training, nearest, base, instruct)
     results = _ask(solvers, items, reporter)
-    text = compress(corpus, {each.name: each.loaded for each in solvers if isinstance(each, ModelSolver)})
-
+    learned = _learned(corpus, training)
+    networks = {each.name: each.loaded for each in solvers if isinstance(each, ModelSolver)}
+    text = compress(learned.corpus, learned.held_out, networks)
     write_results(answers, results)
-    own, sources = of_solver(results, SHIPPED), training_sources(conversations)
-    write_failures(failures, find_failures(own, training, nearest, sources))
-    copied = measure_copies(own, _loaded(solvers, "base"), _learned(corpus, training))
+    own = of_solver(results, SHIPPED)
+    write_failures(failures, find_failures(own, training, nearest, training_sources(conversations)))
+    copied = measure_copies(own, networks["base"], learned)
     write_copies(copies, copied)
     reporter.attach(answers)
     reporter.table("gold", table_rows(results, SHIPPED))
-    reporter.say(render_table(results, params.gold.headline, SHIPPED))
     told = metrics(results, params.gold.headline, SHIPPED) | ladder_metrics(results, sizes_of(solvers), text)
     return told | {"copied": copy_metrics(copied)}
 
@@ -108,10 +107,6 @@ def _learned(corpus: Path, training: Sequence[Conversation]) -> Learned:
         held_out=read_records(corpus / "validation.jsonl", Document),
         conversations=training,
     )
-
-
-def _loaded(solvers: Sequence[Solver], name: str) -> LoadedModel:
-    return next(each.loaded for each in solvers if isinstance(each, ModelSolver) and each.name == name)
 
 
 def _ask(solvers: Sequence[Solver], items: Sequence[GoldItem], reporter: Reporter) -> list[Result]:

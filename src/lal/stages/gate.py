@@ -13,6 +13,7 @@ from lal.evaluation.report.groups import groups_section
 from lal.evaluation.report.ladder import ladder_section
 from lal.evaluation.report.overlap import overlap_section
 from lal.evaluation.report.page import write_report
+from lal.evaluation.report.table import render_table
 from lal.evaluation.report.verdict import verdict_section
 from lal.evaluation.scores.results import SHIPPED, Result, of_solver, read_results
 from lal.evaluation.statistics.noise import NoiseFloor, describe_floor, read_noise
@@ -74,7 +75,7 @@ def gate(
     }
     write_report(report, results, headline, SHIPPED, sections)
     reporter.attach(report)
-    for line in verdict.lines:
+    for line in [render_table(results, headline, SHIPPED), *verdict.lines]:
         reporter.say(line)
     return gate_json(verdict, _digests(answers, champion))
 

@@ -4,7 +4,8 @@ from html import escape
 
 from lal.evaluation.report.parts import share_cell
 from lal.evaluation.report.scores import SOLVERS
-from lal.evaluation.verdict.ladder import CHAMPION, TEXT_MODELS, Ladder, Rung
+from lal.evaluation.scores.scoreboard import TEXT_MODELS
+from lal.evaluation.verdict.ladder import CHAMPION, Ladder, Rung
 
 UNITS = {"copy": "", "rules": "rules", "nearest": "conversations", "lexicon": "entries", "lexicon+rules": "entries"}
 """What the size of a rung counts; parameters where it is not named here."""

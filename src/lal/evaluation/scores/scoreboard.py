@@ -24,6 +24,12 @@ PASSES = ("exact", "checks")
 
 BITS = "bits_per_byte"
 
+TEXT_MODELS = ("unigram", "ngram")
+"""Predict text and answer nothing, so they have bits per byte alone."""
+
+TEXT_BITS, ANSWER_BITS, SIZE = BITS, "answer_bits_per_byte", "size"
+"""Sections of metrics/evaluate.json beside the shares, each by name."""
+
 HEADLINE, ALL = "headline", "all"
 """Names of the two sums over slices: the mean of the headline slices, and all items alike."""
 
@@ -168,6 +174,12 @@ def graded(results: Sequence[Result], scorer: str) -> dict[str, Estimate]:
         for name, group in groups.items()
         if group
     }
+
+
+def mean_bits(own: Sequence[Result]) -> float | None:
+    """Bits per byte of all right answers together, for one solver; None if none of them was scored."""
+    scored = [(bits, row.num_bytes) for row in own if (bits := row.scores.get(BITS)) is not None]
+    return mean([bits for bits, _ in scored], [size for _, size in scored]).value if scored else None
 
 
 def metrics(results: Sequence[Result], headline_slices: Sequence[str], solver: str) -> dict[str, Any]:

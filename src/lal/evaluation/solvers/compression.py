@@ -9,16 +9,14 @@ context, whose first tokens have little before them. That favours the n-gram mod
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from lal.evaluation.scores.results import Result, of_solver, solvers
-from lal.evaluation.scores.scoreboard import metric_key
+from lal.evaluation.scores.scoreboard import ANSWER_BITS, SIZE, TEXT_BITS, TEXT_MODELS, mean_bits, metric_key
 from lal.evaluation.solvers.likelihood import bits_per_byte, text_cost
-from lal.evaluation.verdict.ladder import ANSWER_BITS, SIZE, TEXT_BITS, TEXT_MODELS, mean_bits
 from lal.model.folder import LoadedModel
 from lal.model.ngram import END, NGram, to_symbols
-from lal.records import Document, read_records
+from lal.records import Document
 
 ORDERS = dict(zip(TEXT_MODELS, (1, 7), strict=True))
 """Of bytes. On TinyShakespeare 5, 6 and 7 need 2.253, 2.198 and 2.189 bits per byte: longer gains nothing."""
@@ -49,31 +47,31 @@ class Compression:
     num_validation_bytes: int
 
 
-def compress(corpus: Path, networks: Mapping[str, LoadedModel]) -> Compression:
+def compress(
+    corpus: Sequence[Document], held_out: Sequence[Document], networks: Mapping[str, LoadedModel]
+) -> Compression:
     """Scores the validation split with counted models of the training split, and with networks.
 
     Splits larger than `MAX_TRAINING_BYTES` and `MAX_VALIDATION_BYTES` are used up to there.
 
     Args:
-        corpus: Folder of train.jsonl and validation.jsonl.
+        corpus: Documents of the training split.
+        held_out: Documents of the validation split.
         networks: By name.
-
-    Raises:
-        DataError: A split is missing or not one.
     """
-    training = first_bytes(_texts(corpus / "train.jsonl"), MAX_TRAINING_BYTES)
-    held_out = first_bytes(_texts(corpus / "validation.jsonl"), MAX_VALIDATION_BYTES)
+    training = first_bytes([row.text for row in corpus], MAX_TRAINING_BYTES)
+    scored = first_bytes([row.text for row in held_out], MAX_VALIDATION_BYTES)
     counted = {name: NGram.train(to_symbols(training), order) for name, order in ORDERS.items()}
-    num_bytes = _count_bytes(held_out)
+    num_bytes = _count_bytes(scored)
     costs: dict[str, float] = {}
     if num_bytes:
-        symbols = to_symbols(held_out)
+        symbols = to_symbols(scored)
         assert int((symbols != END).sum()) == num_bytes, "not every byte is scored"
         for name, model in counted.items():
             # The end before the first document is given, as it is to a network.
             costs[name] = bits_per_byte(float(model.nats(symbols)[1:].sum()), num_bytes)
         for name, loaded in networks.items():
-            cost = text_cost(loaded, held_out)
+            cost = text_cost(loaded, scored)
             assert cost.num_bytes == num_bytes, f"{name} was scored on {cost.num_bytes} bytes, not {num_bytes}"
             costs[name] = cost.bits_per_byte
     return Compression(
@@ -115,10 +113,6 @@ def first_bytes(texts: Sequence[str], most: int) -> list[str]:
         kept.append(text)
         most -= len(content)
     return kept
-
-
-def _texts(path: Path) -> list[str]:
-    return [row.text for row in read_records(path, Document)]
 
 
 def _count_bytes(texts: Sequence[str]) -> int:

@@ -10,20 +10,23 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lal.evaluation.scores.results import Result, of_solver, solvers
-from lal.evaluation.scores.scoreboard import BITS, HEADLINE, PASSES, build_scoreboard, metric_key
-from lal.evaluation.statistics.intervals import Estimate, mean
+from lal.evaluation.scores.scoreboard import (
+    HEADLINE,
+    PASSES,
+    SIZE,
+    TEXT_BITS,
+    TEXT_MODELS,
+    build_scoreboard,
+    mean_bits,
+    metric_key,
+)
+from lal.evaluation.statistics.intervals import Estimate
 from lal.evaluation.verdict.comparison import Comparison, MetricComparison, compare
 
 FREE = ("copy", "rules", "lexicon", "lexicon+rules", "nearest", "base")
 """Solvers that cost no training of the network shipped: it has to beat the best of them."""
 
-TEXT_MODELS = ("unigram", "ngram")
-"""Predict text and answer nothing, so they have bits per byte alone."""
-
 CHAMPION = "champion"
-
-TEXT_BITS, ANSWER_BITS, SIZE = BITS, "answer_bits_per_byte", "size"
-"""Sections of metrics/evaluate.json, each by name."""
 
 Kind = Literal["free", "other", "champion", "own"]
 
@@ -156,12 +159,6 @@ def _order(rows: Sequence[Result], solver: str, text_bits: Mapping[str, float]) 
     order += [(name, "other") for name in others]
     order += [(CHAMPION, "champion")] if CHAMPION in there else []
     return order + ([(solver, "own")] if solver in there else [])
-
-
-def mean_bits(own: Sequence[Result]) -> float | None:
-    """Bits per byte of all right answers together, for one solver; None if none of them was scored."""
-    scored = [(bits, row.num_bytes) for row in own if (bits := row.scores.get(BITS)) is not None]
-    return mean([bits for bits, _ in scored], [size for _, size in scored]).value if scored else None
 
 
 def _changes(compared: Mapping[str, Comparison], best: str, results: Sequence[Result]) -> tuple[Change, ...]:
