@@ -3,6 +3,9 @@ PYTHON ?= python3
 # DVC runs each stage as `python -m pipeline.<stage>`: the environment's python must come first.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
+# One process a core, a file's tests in one of them: they share what they set up.
+PYTEST = pytest --numprocesses auto --dist loadfile
+
 .PHONY: repro test setup check lock clean
 .DEFAULT_GOAL := repro
 
@@ -12,14 +15,14 @@ repro: setup
 	@lal summary
 
 test: check
-	pytest -m slow
+	$(PYTEST) -m slow
 
 # What a change must pass before it is shown to anyone; under two minutes.
 check: setup
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 setup: .venv/ready
 
