@@ -49,11 +49,8 @@ def tokenizer(
     Raises:
         TokenizerError: The vocabulary is larger than the texts can fill, or a text does not survive it.
     """
-    train, chats = corpus / "train.jsonl", conversations / "train.jsonl"
-    share = min(1.0, SAMPLE_BYTES / max(1, size_bytes(train) + size_bytes(chats)))
-    drawn = draw_evenly(itertools.chain(_documents(train), _messages(chats)), share)
-    learned = Tokenizer.train(drawn, params.tokenizer.vocabulary_size)
-
+    chats = conversations / "train.jsonl"
+    learned, share = _learn(corpus / "train.jsonl", chats, params.tokenizer.vocabulary_size)
     audits = {part: Audit(learned, part) for part in ("train", "validation", "conversations")}
     for part in ("train", "validation"):
         _write_tokens(tokens / f"{part}.bin", learned, _documents(corpus / f"{part}.jsonl"), audits[part])
@@ -81,6 +78,13 @@ def tokenizer(
         f"see {tokenizer / 'report.md'}"
     )
     return metrics
+
+
+def _learn(documents: Path, chats: Path, vocabulary_size: int) -> tuple[Tokenizer, float]:
+    """The tokenizer, and the share of the training texts that it is learned from."""
+    share = min(1.0, SAMPLE_BYTES / max(1, size_bytes(documents) + size_bytes(chats)))
+    texts = itertools.chain(_documents(documents), _messages(chats))
+    return Tokenizer.train(draw_evenly(texts, share), vocabulary_size), share
 
 
 def _documents(path: Path) -> Iterator[str]:

@@ -4,10 +4,10 @@ Where white space follows something visible, the pattern that splits a text befo
 comes, and it never looks back. Cut at such places, the ids of the parts, put together, are those of the text.
 """
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,11 @@ from lal.text.tokenizer import Tokenizer
 PIECE_CHARACTERS = 2**16
 """A piece ends at the first such place behind this many characters."""
 
+BATCH_CHARACTERS = 2**18
+"""Whose new words are merged at once: calling the library for each text by itself takes longer than its words."""
+
 CACHED_CHARACTERS = 2**20
-"""Words remembered with their ids, all together; about 40 MB of memory."""
+"""Of the words remembered with their ids, all together: about 40 MB. When they are more, all are forgotten."""
 
 # Python counts U+001C to U+001F among white space, Unicode (and so the pattern) does not.
 _BLANK, _VISIBLE = r"[^\S\x1c-\x1f]", r"[\S\x1c-\x1f]"
@@ -45,8 +48,8 @@ def cut(texts: Iterable[str]) -> Iterator[Piece]:
     """The pieces of texts; a text without a place to cut stays whole, at most a line of JSON long.
 
     Example:
-        >>> [(piece.text[:7], piece.is_last) for piece in cut(["To be" * 20_000 + " or not to be", ""])]
-        [('To beTo', False), (' or not', True), ('', True)]
+        >>> [(len(piece.text), piece.is_last) for piece in cut(["To be, or not to be. " * 5_000, ""])]
+        [(65536, False), (39464, True), (0, True)]
     """
     for number, text in enumerate(texts, start=1):
         start = 0
@@ -67,30 +70,32 @@ def draw_evenly(texts: Iterable[str], share: float) -> Iterator[str]:
 
 
 def encode(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[tuple[Piece, NDArray[np.uint16]]]:
-    """Each piece of the texts with its ids.
+    """Each piece of the texts with its (N,) ids, in order; one batch of them is in memory at a time.
 
     A corpus says the same words again and again, so most are looked up instead of merged anew.
     """
-    cache = _Cache(tokenizer)
-    for piece in cut(texts):
-        yield piece, cache.encode(piece.text)
+    known: dict[str, bytes] = {}
+    num_characters = 0
+    for batch in _batches(cut(texts)):
+        words = [_WORD.findall(piece.text) for piece in batch]
+        if num_characters > CACHED_CHARACTERS:
+            known, num_characters = {}, 0
+        new = list(set(itertools.chain.from_iterable(words)).difference(known))
+        num_characters += sum(map(len, new))
+        for word, ids in zip(new, tokenizer.encode_batch(new), strict=True):
+            known[word] = np.array(ids, np.uint16).tobytes()
+        for piece, its_words in zip(batch, words, strict=True):
+            yield piece, np.frombuffer(b"".join([known[word] for word in its_words]), np.uint16)
 
 
-class _Cache:
-    """The ids of words, a word being white space with what follows up to the next; emptied when it is full."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._ids: dict[str, bytes] = {}
-        self._num_characters = 0
-
-    def encode(self, text: str) -> NDArray[np.uint16]:
-        """(N,) ids of a text. Raises: see `Tokenizer.encode_batch`."""
-        words = _WORD.findall(text)
-        if self._num_characters > CACHED_CHARACTERS:
-            self._ids, self._num_characters = {}, 0
-        if unknown := list(set(words).difference(self._ids)):
-            encoded: list[Any] = self._tokenizer.encode_batch(unknown)
-            self._ids.update((word, np.array(ids, np.uint16).tobytes()) for word, ids in zip(unknown, encoded, strict=True))
-            self._num_characters += sum(map(len, unknown))
-        return np.frombuffer(b"".join([self._ids[word] for word in words]), np.uint16)
+def _batches(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+    batch: list[Piece] = []
+    size = 0
+    for piece in pieces:
+        batch.append(piece)
+        size += len(piece.text)
+        if size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
