@@ -16,11 +16,11 @@ from lal.text.pieces import draw_evenly, encode
 from lal.text.report import Audit, Measured, find_unused, render_report
 from lal.text.tokenizer import Tokenizer
 
-SAMPLE_BYTES = 2**26
-"""Training files larger than this, together, teach the vocabulary by an evenly drawn part of this size.
+SAMPLE_BYTES = 2**25
+"""Training files larger than 32 MiB, together, teach the vocabulary by an evenly drawn part of that size.
 
-Learning takes memory for each distinct word, of which there is no end in a large corpus, and 64 MiB hold every merge of
-a vocabulary that uint16 can number many times over.
+Learning takes memory for each distinct word, of which a large corpus has no end, and most of the stage's time. 32 MiB
+say each of the words that a vocabulary of some thousand entries is made of many times.
 """
 
 NUM_EXAMPLES = 6

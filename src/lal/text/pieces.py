@@ -85,7 +85,7 @@ def encode(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[tuple[Piece, 
         for word, ids in zip(new, tokenizer.encode_batch(new), strict=True):
             known[word] = np.array(ids, np.uint16).tobytes()
         for piece, its_words in zip(batch, words, strict=True):
-            yield piece, np.frombuffer(b"".join([known[word] for word in its_words]), np.uint16)
+            yield piece, np.frombuffer(b"".join(map(known.__getitem__, its_words)), np.uint16)
 
 
 def _batches(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:

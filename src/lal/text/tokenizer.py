@@ -149,7 +149,7 @@ class Tokenizer:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of the ids; control ids give nothing, bytes that are no UTF-8 give U+FFFD."""
-        return b"".join(self._pieces[token_id] for token_id in ids).decode("utf-8", errors="replace")
+        return b"".join(map(self._pieces.__getitem__, ids)).decode("utf-8", errors="replace")
 
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes an id stands for; none for a control id."""
