@@ -209,8 +209,8 @@ def main() -> None:
 
 ENCODING_NOTE = (
     "Best of the rounds, taken in turn. `library` is `encode_batch_fast` of `tokenizers` given each text whole, "
-    "`library, pieces` the same given our pieces, which keep all cores busy; `ours` merges each word once and looks it up "
-    "after that, on one core, starting with an empty memory. All give the same ids."
+    "`library, pieces` the same given our pieces, which keep all cores busy; `ours` merges each word once and looks it "
+    "up after that, on one core, starting with an empty memory. All give the same ids."
 )
 MEMORY_NOTE = (
     "Peak is the process's `VmHWM`, interpreter and libraries included. The vocabulary of a corpus above 32 MiB is "
