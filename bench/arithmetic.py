@@ -163,15 +163,7 @@ def main() -> None:
 
 NOTE = (
     "4 layers, batch 8 x 256, vocabulary 512, forward, backward and optimizer; the type is the one that `precision: "
-    "auto` picks. Only the matrix products are counted as work, attention over all pairs of positions as it is computed. "
-    "In brackets the machine's best matrix product in GFLOP/s."
-)
-WHERE_NOTE, PAGE)
-
-
-NOTE = (
-    "4 layers, batch 8 x 256, vocabulary 512, forward, backward and optimizer; the type is the one that `precision: auto` "
-    "picks. Only the matrix products are counted as work, attention over all pairs of positions as it is computed. In "
+    "auto` picks. Only the matrix products are counted as work, attention over all pairs of positions, seen or not. In "
     "brackets the machine's best matrix product in GFLOP/s."
 )
 WHERE_NOTE = (
