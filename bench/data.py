@@ -22,7 +22,7 @@ import numpy as np
 import tokenizers
 
 from bench.table import PAGE, report
-from bench.workload import Shape, Training, clean
+from bench.workload import PARAMS, Shape, Training, clean
 from lal.files import write_jsonl
 from lal.params import load_params
 from lal.records import Conversation, Document, stream_records
@@ -148,7 +148,7 @@ def memory(text: str, megabytes: Sequence[float], document_characters: Sequence[
 def loader(window_tokens: np.ndarray[Any, Any], chats: Path, folder: Path, num_steps: int) -> list[Row]:
     """What a batch costs beside the step that learns from it."""
     learned = Tokenizer.load(folder)
-    sections = load_params(Path("params.yaml"))
+    sections = load_params(PARAMS)
     shape = Shape(vocabulary_size=learned.vocabulary_size)
     rendered = [render(chat.messages, learned) for chat in stream_records(chats, Conversation)]
     fitting = [row for row in rendered if row.fits(shape.context_length)]
@@ -168,7 +168,7 @@ def loader(window_tokens: np.ndarray[Any, Any], chats: Path, folder: Path, num_s
                 "batches": name,
                 "ms a batch": round(1e3 * batch, 3),
                 "ms a step": round(1e3 * step, 1),
-                "share of the step, %": round(100 * batch / step, 2),
+                "share of the step, %": round(100 * batch / step, 4),
             }
         )
     return rows
