@@ -131,7 +131,7 @@ def main() -> None:
 NOTE = (
     "Four layers, eager, 25th percentile of the steps, the sizes in turn; widths 64 to 384, contexts 64 to 1,024 with "
     "2,048 tokens a batch; generation at batch 1 with the cache, 100 tokens. The stage has a fixed part, and learns "
-    "the vocabulary from all of a small corpus. The epoch is the measured cost of a token times the tokens of the corpus. "
+    "the vocabulary from all of a small corpus. The epoch is the measured cost of a token times the corpus's tokens. "
     "An exponent of 1 is twice the cost at twice the size.\n\n![Six log-log panels](pictures/scaling.svg)"
 )
 
