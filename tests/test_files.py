@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lal import files
 from lal.errors import DataError
-from lal.files import read_json, read_jsonl, sha256, write_bytes, write_json, write_jsonl
+from lal.files import read_json, read_jsonl, sha256, size_bytes, write_bytes, write_json, write_jsonl, writing
 
 
 def test_a_written_file_is_whole_and_leaves_no_neighbours(tmp_path: Path) -> None:
@@ -78,6 +78,30 @@ def test_what_is_written_as_lines_is_read_back(tmp_path: Path, rows: list[dict[s
     assert [row for _, row in read_jsonl(tmp_path / "rows.jsonl")] == rows
 
 
+@pytest.mark.parametrize("failure", [ValueError("x"), KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left")])
+def test_a_block_that_fails_leaves_the_old_file_and_no_part(tmp_path: Path, failure: BaseException) -> None:
+    path = tmp_path / "a.bin"
+    write_bytes(path, b"old")
+
+    def fail() -> None:
+        with writing(path) as handle:
+            handle.write(b"new")
+            raise failure
+
+    with pytest.raises(DataError if isinstance(failure, OSError) else type(failure)):
+        fail()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_stands_there_before_the_block_has_ended(tmp_path: Path) -> None:
+    with writing(tmp_path / "a.bin") as handle:
+        handle.write(b"ab")
+        assert not (tmp_path / "a.bin").exists()
+        handle.write(b"c")
+    assert size_bytes(tmp_path / "a.bin") == 3
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
@@ -127,6 +151,8 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
         list(read_jsonl(tmp_path / "none.jsonl"))
     with pytest.raises(DataError, match=r"none\.bin: cannot be read"):
         sha256(tmp_path / "none.bin")
+    with pytest.raises(DataError, match=r"none\.bin: cannot be read"):
+        size_bytes(tmp_path / "none.bin")
 
 
 def test_a_digest_is_the_one_everybody_computes(tmp_path: Path) -> None:

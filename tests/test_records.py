@@ -6,7 +6,7 @@ import pytest
 
 from lal.errors import DataError
 from lal.gold_items import GoldItem
-from lal.records import Conversation, Message, read_records
+from lal.records import Conversation, Message, read_records, stream_records
 
 
 def conversation(**changes: Any) -> dict[str, Any]:
@@ -105,6 +105,18 @@ def test_lines_that_are_not_json_are_reported_with_those_that_are_no_records(tmp
     assert second.startswith(f"{path}:3: split: ")
     assert third.startswith(f"{path}:4: expected a JSON object")
     assert raised.value.remedy == "write one JSON object a line"
+
+
+def test_a_stream_gives_records_one_by_one_and_names_all_bad_lines_at_its_end(tmp_path: Path) -> None:
+    path = written(tmp_path, conversation(), conversation(id="b", spilt="train"), conversation(id="c"))
+    path.write_text(path.read_text() + "[]\n")
+    stream = stream_records(path, Conversation)
+    assert [next(stream).id, next(stream).id] == ["a-1", "c"]
+    with pytest.raises(DataError) as raised:
+        next(stream)
+    first, second = raised.value.problem.splitlines()
+    assert first.startswith(f"{path}:2: spilt")
+    assert second.startswith(f"{path}:4: expected a JSON object")
 
 
 def test_a_gold_item_must_be_scorable(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from lal.errors import DataError
 
@@ -18,27 +18,38 @@ MAX_LINE_BYTES = 16 * 2**20
 """Longest line of a JSON-lines file; a longer one is refused before it fills the memory (1 GB would cost 1.9)."""
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file atomically, making its folder if need be.
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """Lends a file to write piece by piece; it stands at `path` once the block has ended well, and not before.
+
+    For what need not be in memory at once. If the block fails, what stood there before still stands.
 
     Raises:
-        DataError: The disk is full or the place cannot be written; what stood there before still stands.
+        DataError: The disk is full or the place cannot be written. Any `OSError` of the block is taken for that.
     """
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as handle:
-            handle.write(content)
+            yield handle
             handle.flush()
             os.fsync(handle.fileno())
         part.replace(path)
         _sync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise DataError(
             f"{path}: cannot be written: {error.strerror or error}", "free space or fix the permissions, then run again"
         ) from error
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file atomically, making its folder if need be. Raises: see `writing`."""
+    with writing(path) as handle:
+        handle.write(content)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -53,13 +64,14 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
     """Writes one JSON object a line; rows are dicts or pydantic models. Refuses NaN and infinity, as `write_json`."""
-    lines = (
-        row.model_dump_json()
-        if hasattr(row, "model_dump_json")
-        else json.dumps(row, ensure_ascii=False, allow_nan=False)
-        for row in rows
-    )
-    write_text(path, "".join(line + "\n" for line in lines))
+    with writing(path) as handle:
+        for row in rows:
+            line = (
+                row.model_dump_json()
+                if hasattr(row, "model_dump_json")
+                else json.dumps(row, ensure_ascii=False, allow_nan=False)
+            )
+            handle.write(f"{line}\n".encode())
 
 
 def read_json(path: Path) -> Any:
@@ -113,6 +125,18 @@ def sha256(path: Path) -> str:
     try:
         with path.open("rb") as handle:
             return hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def size_bytes(path: Path) -> int:
+    """Bytes of a file.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    try:
+        return path.stat().st_size
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 

@@ -4,6 +4,7 @@ Each is a frozen pydantic model, written one a line as JSON. Reading goes throug
 bad line of a file at once, by number.
 """
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -117,26 +118,54 @@ def read_numbered(path: Path, kind: type[RecordType]) -> list[tuple[int, RecordT
         DataError: Naming each line that is not such a record, or has an id that stood before.
     """
     records: list[tuple[int, RecordType]] = []
-    problems: list[str] = []
-    remedies: list[str] = []
+    problems: list[DataError] = []
     seen: dict[str, int] = {}
-    for number, row in read_jsonl(path):
-        if isinstance(row, DataError):
-            problems.append(row.problem)
-            remedies.append(row.remedy)
-            continue
-        try:
-            record = kind.model_validate(row)
-        except ValidationError as error:
-            problems.append(f"{path}:{number}: {_first_problem(error)}")
+    for number, record in _parse(path, kind):
+        if isinstance(record, DataError):
+            problems.append(record)
             continue
         identity = getattr(record, "id", None)
         if identity is not None and seen.setdefault(identity, number) != number:
-            problems.append(f"{path}:{number}: duplicate id {identity!r}, first used in line {seen[identity]}")
+            place = f"{path}:{number}: duplicate id {identity!r}, first used in line {seen[identity]}"
+            problems.append(DataError(place))
         records.append((number, record))
-    if problems:
-        raise DataError.of(problems, "; ".join(dict.fromkeys(filter(None, remedies))))
+    _refuse(problems)
     return records
+
+
+def stream_records(path: Path, kind: type[RecordType]) -> Iterator[RecordType]:
+    """Reads a JSON-lines file record by record, for one that may be larger than the memory.
+
+    Ids are not compared, which takes memory for each: where it matters, `read_numbered` has looked at the file before.
+
+    Raises:
+        DataError: At the end of the file, naming each line that is not such a record.
+    """
+    problems: list[DataError] = []
+    for _, record in _parse(path, kind):
+        if isinstance(record, DataError):
+            problems.append(record)
+        else:
+            yield record
+    _refuse(problems)
+
+
+def _parse(path: Path, kind: type[RecordType]) -> Iterator[tuple[int, RecordType | DataError]]:
+    """(line number from 1, record or what is wrong with the line) of each line of a file."""
+    for number, row in read_jsonl(path):
+        if isinstance(row, DataError):
+            yield number, row
+            continue
+        try:
+            yield number, kind.model_validate(row)
+        except ValidationError as error:
+            yield number, DataError(f"{path}:{number}: {_first_problem(error)}")
+
+
+def _refuse(problems: Sequence[DataError]) -> None:
+    if problems:
+        remedies = dict.fromkeys(error.remedy for error in problems if error.remedy)
+        raise DataError.of([error.problem for error in problems], "; ".join(remedies))
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lal.errors import TokenizerError
+from lal.errors import DataError, TokenizerError
 from lal.files import sha256, write_jsonl
 from lal.params import Params, load_params
 from lal.reporting import NullReporter
@@ -88,6 +88,30 @@ def test_too_large_a_vocabulary_writes_nothing(sources: Path) -> None:
     with pytest.raises(TokenizerError, match="vocabulary_size is 5000"):
         run(sources, size=5000)
     assert not (sources / "tokenizer").exists()
+
+
+def test_a_large_corpus_teaches_the_vocabulary_by_a_part(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "learned_from" not in run(sources)
+    size = sum((sources / place / "train.jsonl").stat().st_size for place in ("corpus", "conversations"))
+    monkeypatch.setattr("lal.stages.tokenizer.SAMPLE_BYTES", size // 2)
+    metrics = run(sources, size=265)
+    assert metrics["learned_from"] == pytest.approx(0.5, abs=0.01)
+    assert metrics["train"]["bytes"] == 35
+    assert "Learned from 5" in (sources / "tokenizer/report.md").read_text()
+
+
+def test_a_damaged_row_stops_the_stage_and_is_named(sources: Path) -> None:
+    path = sources / "corpus/train.jsonl"
+    path.write_text(path.read_text() + "{}\n")
+    with pytest.raises(DataError, match=r"train\.jsonl:4: id: Field required"):
+        run(sources)
+    assert not (sources / "tokenizer").exists()
+
+
+def test_a_missing_file_is_named(sources: Path) -> None:
+    (sources / "corpus/train.jsonl").unlink()
+    with pytest.raises(DataError, match=r"train\.jsonl: cannot be read"):
+        run(sources)
 
 
 @pytest.mark.slow

@@ -93,6 +93,18 @@ def test_validation_sees_every_id_but_the_first_exactly_once(length: int, contex
         assert np.array_equal(batch.inputs[seen] + 1, batch.targets[seen])
 
 
+@given(st.integers(0, 100), st.integers(1, 9), st.integers(1, 5))
+def test_an_id_before_the_text_makes_its_first_id_a_target(length: int, context_length: int, batch_size: int) -> None:
+    tokens = TOKENS[: length + 1]
+    expected, found = (
+        consecutive_windows(tokens, context_length, batch_size),
+        consecutive_windows(tokens[1:], context_length, batch_size, before=int(tokens[0])),
+    )
+    assert len(found) == len(expected)
+    assert all(map(equal, found, expected))
+    assert all(map(equal, found[1:], list(expected)[1:]))
+
+
 @given(st.lists(st.integers(3, 70), min_size=1, max_size=60), st.integers(1, 8))
 def test_every_conversation_comes_once_an_epoch_with_targets_on_its_answer_only(
     lengths: list[int], batch_size: int

@@ -13,7 +13,7 @@ from lal.model.sampling import Sampling
 from lal.model.transformer import Config, Transformer, count_parameters
 from lal.params import Params
 from lal.reporting import Reporter
-from lal.text.batches import Batch, WindowBatches, consecutive_windows
+from lal.text.batches import WindowBatches, consecutive_windows
 from lal.text.tokenizer import Tokenizer
 from lal.train.fit import fit, write_curve
 from lal.train.loop import Plan, memory_for
@@ -56,7 +56,8 @@ def pretrain(
     reporter.say(f"pretrain: {count_parameters(model):,} parameters, {len(training):,} training tokens, on {machine}")
     context_length, batch_size = model.config.context_length, params.pretrain.batch_size
     batches = WindowBatches(training, context_length, batch_size, params.seed)
-    held_out = _windows(validation, vocabulary.end_id, context_length, batch_size)
+    # A document's end before the split makes its first token a target, too.
+    held_out = consecutive_windows(validation, context_length, batch_size, before=vocabulary.end_id)
 
     def sample() -> str:
         ids = stream(model, [vocabulary.end_id], SAMPLING, SAMPLE_TOKENS, vocabulary.end_id, params.seed)
@@ -83,12 +84,6 @@ def _check_tokenizer(meta: Path, tokenizer: Path) -> None:
     """Demands that the ids are those of this tokenizer: another one's mean other text, or nothing at all."""
     if read_json(meta).get("tokenizer_sha256") != sha256(tokenizer):
         raise DataError(f"{meta}: the tokens were made with another tokenizer than {tokenizer}", _REMEDY)
-
-
-def _windows(split: _Ids, end_id: int, context_length: int, batch_size: int) -> list[Batch]:
-    """A whole split to validate on; a document's end before it makes its first token a target, too."""
-    whole = np.concatenate([np.array([end_id], dtype=split.dtype), split])
-    return list(consecutive_windows(whole, context_length, batch_size))
 
 
 def _read_tokens(folder: Path, split: str, vocabulary: Tokenizer) -> _Ids:

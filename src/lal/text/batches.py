@@ -5,10 +5,11 @@
 A target is the id that follows; -1 where nothing is to be learned.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,18 +91,52 @@ class WindowBatches:
         return windows.astype(np.int64) * self._context_length + offset
 
 
-def consecutive_windows(tokens: Tokens, context_length: int, batch_size: int) -> Iterator[Batch]:
+def consecutive_windows(
+    tokens: Tokens, context_length: int, batch_size: int, before: int | None = None
+) -> Sequence[Batch]:
     """The whole text from first to last, every id but the first a target exactly once: for validation.
 
-    All batches have the same shape; what is left over at the end is filled up without targets.
+    All batches have the same shape; what is left over at the end is filled up without targets. Each is made when it is
+    asked for: all at once, they would take eight times the memory of the text.
+
+    Args:
+        tokens: (N,) ids; may be a memory map.
+        context_length: Positions T of each window.
+        batch_size: Windows B of each batch.
+        before: Id that stands before the first, which makes the first a target, too.
     """
-    size = context_length * batch_size
-    for start in range(0, len(tokens) - 1, size):
-        part = np.asarray(tokens[start : start + size + 1], dtype=np.int64)
+    return _ConsecutiveWindows(tokens, (batch_size, context_length), before)
+
+
+class _ConsecutiveWindows(Sequence[Batch]):
+    def __init__(self, tokens: Tokens, shape: tuple[int, int], before: int | None) -> None:
+        self._tokens, self._shape = tokens, shape
+        self._before = np.array([] if before is None else [before], dtype=np.int64)
+
+    def __len__(self) -> int:
+        num_targets = max(0, len(self._before) + len(self._tokens) - 1)
+        return -(-num_targets // math.prod(self._shape))
+
+    @overload
+    def __getitem__(self, place: int) -> Batch: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Batch]: ...
+
+    def __getitem__(self, place: int | slice) -> Batch | list[Batch]:
+        places = range(len(self))[place]
+        return self._batch(places) if isinstance(places, int) else [self._batch(each) for each in places]
+
+    def _batch(self, place: int) -> Batch:
+        size = math.prod(self._shape)
+        start = place * size - len(self._before)
+        part = np.asarray(self._tokens[max(0, start) : start + size + 1], dtype=np.int64)
+        if start < 0:
+            part = np.concatenate([self._before, part])
         inputs = np.zeros(size, dtype=np.int64)
         targets = np.full(size, NO_TARGET, dtype=np.int64)
         inputs[: len(part) - 1], targets[: len(part) - 1] = part[:-1], part[1:]
-        yield Batch(inputs.reshape(batch_size, context_length), targets.reshape(batch_size, context_length))
+        return Batch(inputs.reshape(self._shape), targets.reshape(self._shape))
 
 
 class ConversationBatches:

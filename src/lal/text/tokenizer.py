@@ -25,6 +25,9 @@ CONTROL_TOKENS = (END, "<|system|>", "<|user|>", "<|assistant|>")
 
 NUM_BYTES = 256
 
+_BLOCK_IDS = 2**20
+"""Ids counted at once: looking them up takes 16 bytes each, eight times what a token file does."""
+
 
 class Tokenizer:
     """Turns text into ids and ids into text.
@@ -146,7 +149,7 @@ class Tokenizer:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of the ids; control ids give nothing, bytes that are no UTF-8 give U+FFFD."""
-        return b"".join(self._pieces[token_id] for token_id in ids).decode("utf-8", errors="replace")
+        return b"".join(map(self._pieces.__getitem__, ids)).decode("utf-8", errors="replace")
 
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes an id stands for; none for a control id."""
@@ -154,7 +157,9 @@ class Tokenizer:
 
     def count_bytes(self, ids: Sequence[int] | NDArray[np.integer[Any]]) -> int:
         """Bytes of UTF-8 the ids stand for: the denominator of bits per byte."""
-        return int(self._lengths[np.asarray(ids, dtype=np.int64)].sum())
+        flat = np.asarray(ids).reshape(-1)
+        blocks = (flat[start : start + _BLOCK_IDS] for start in range(0, len(flat), _BLOCK_IDS))
+        return sum(int(self._lengths[block].sum()) for block in blocks)
 
 
 class StreamDecoder:
