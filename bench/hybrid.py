@@ -41,7 +41,8 @@ def row_of(name: str, pairs: Sequence[Pair], written: Sequence[str], known: Lexi
         "with an unseen word": [hit for hit, new in zip(right, unseen, strict=True) if new],
         "of seen words": [hit for hit, new in zip(right, unseen, strict=True) if not new],
     }
-    return {"": name} | {key: f"{sum(hits) / len(hits):.4f}" if hits else "-" for key, hits in groups.items()}
+    shares: dict[str, object] = {key: round(sum(hits) / len(hits), 4) if hits else "-" for key, hits in groups.items()}
+    return {"": name} | shares
 
 
 def run(options: argparse.Namespace) -> list[dict[str, object]]:

@@ -106,10 +106,10 @@ def test_the_sweep_gives_the_hybrid_what_the_table_is_sure_of(project: Path) -> 
         model=project / "base", conversations=project / "conversations", lines=None, page=project / "page.md"
     )
     rows = {str(row[""]): row for row in hybrid.run(given)}
-    assert rows["lal"]["exact line"] == "0.0000"
-    assert rows["lexicon + rules"]["exact line"] == "1.0000"
+    assert rows["lal"]["exact line"] == 0.0
+    assert rows["lexicon + rules"]["exact line"] == 1.0
     sure = [row for name, row in rows.items() if name.startswith("hybrid: seen 3 times")]
-    assert {row["exact line"] for row in sure} == {"1.0000"}
+    assert {row["exact line"] for row in sure} == {1.0}
     never = [row for name, row in rows.items() if name.startswith("hybrid: seen 10 times")]
-    assert {row["exact line"] for row in never} != {"1.0000"}
+    assert {row["exact line"] for row in never} != {1.0}
     assert sum("(chosen)" in name for name in rows) == 1

@@ -121,7 +121,7 @@ def test_the_file_gives_back_what_was_written_and_the_same_bytes_whatever_the_or
     write_sure_words(tmp_path / NAME, SURE)
     assert read_sure_words(tmp_path) == SURE
     first = (tmp_path / NAME).read_bytes()
-    turned = Lexicon(SURE.as_written, dict(reversed(SURE.lower_cased.items())))
+    turned = Lexicon(SURE.as_written, dict(reversed(list(SURE.lower_cased.items()))))
     write_sure_words(tmp_path / NAME, turned)
     assert (tmp_path / NAME).read_bytes() == first
 
