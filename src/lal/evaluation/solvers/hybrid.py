@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from lal.errors import DataError, ModelError
-from lal.evaluation.scores.alignment import WORD, align, words
+from lal.evaluation.scores.alignment import WORD, align_words, words
 from lal.evaluation.scores.results import HYBRID
 from lal.evaluation.solvers.baselines import Lexicon, modernise_by_rules
 from lal.files import read_json, write_json
@@ -59,7 +59,7 @@ def combine(line: str, answer: str | None, sure: Lexicon) -> str:
     written, said = words(line), words(answer or "")
     known = [sure.look_up(word) for word in written]
     alone = [form or modernise_by_rules(word) for word, form in zip(written, known, strict=True)]
-    partners = align([form.lower() for form in alone], [word.lower() for word in said])
+    partners = align_words([form.lower() for form in alone], [word.lower() for word in said])
     chosen = iter(
         form if sure_form or partner is None else said[partner]
         for form, sure_form, partner in zip(alone, known, partners, strict=True)
