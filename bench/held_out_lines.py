@@ -13,7 +13,8 @@ from pathlib import Path
 from lal.evaluation.scores.results import Result, of_solver, solvers
 from lal.evaluation.scores.scoreboard import graded
 from lal.evaluation.scores.scoring import score_answers
-from lal.evaluation.solvers.solver import Solver, chat_model, learn_baselines
+from lal.evaluation.solvers.hybrid import hybrid_answers, learn_sure_words
+from lal.evaluation.solvers.solver import chat_model, learn_baselines
 from lal.evaluation.statistics.intervals import proportion
 from lal.gold_items import GoldItem
 from lal.model.folder import load_model
@@ -57,8 +58,11 @@ def main() -> None:
     training = read_records(CONVERSATIONS / "train.jsonl", Conversation)
     items = [as_gold(row) for row in read_records(CONVERSATIONS / "test.jsonl", Conversation)]
     model = chat_model("lal", load_model(INSTRUCT), MAX_NEW_TOKENS, BATCH_SIZE)
-    asked: list[Solver] = [*learn_baselines(training), model]
-    results = score_answers(items, [answer for solver in asked for answer in solver.answer(items)])
+    said = [answer for solver in learn_baselines(training) for answer in solver.answer(items)]
+    own = model.answer(items)
+    sure = learn_sure_words(training)
+    said += [*own, *(hybrid_answers(items, own, sure) if sure else [])]
+    results = score_answers(items, said)
     sys.stdout.write(f"{len(items):,} lines\n{render(results)}\n")
 
 

@@ -3,7 +3,9 @@
 from pipeline import Place, run, stage
 
 
-def main(instruct: Place, gold: Place, answers: Place, scores: Place, gate: Place, bundle: Place) -> None:
+def main(
+    instruct: Place, conversations: Place, gold: Place, answers: Place, scores: Place, gate: Place, bundle: Place
+) -> None:
     """What dvc.yaml runs as `export`."""
     with stage("export") as running:
         from lal.stages.export import export as recipe
@@ -11,6 +13,7 @@ def main(instruct: Place, gold: Place, answers: Place, scores: Place, gate: Plac
         running.metrics = recipe(
             params=running.params,
             instruct=instruct,
+            conversations=conversations,
             gold=gold,
             answers=answers,
             scores=scores,

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from lal.errors import ModelError
+from lal.evaluation.solvers.baselines import Lexicon
+from lal.evaluation.solvers.hybrid import write_sure_words
 from lal.model.sampling import Sampling
 from lal.records import Message
 from lal.runtime import MAX_PIECE_CHARACTERS, Runtime, Settings, split_line
@@ -72,6 +74,25 @@ def test_a_line_is_modernised_the_same_whatever_stands_beside_it(runtime: Runtim
     assert first == alone
     assert [line.text for line in others] == ["日本" * 40, "x" * 500]
     assert all(line.given_back for line in others)
+
+
+def test_a_hybrid_takes_the_folders_table_where_it_has_the_word_and_keeps_the_rest_of_the_line(
+    folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path / "model")
+    write_sure_words(tmp_path / "model" / "lexicon.json", Lexicon({}, {"giue": "give", "vs": "us"}))
+    hybrid = Runtime.load(tmp_path / "model")
+    lines = ["  Giue vs -- vs!", "", "1623", "giue " * 30 + "vs", "giue " + "\N{CJK UNIFIED IDEOGRAPH-65E5}" * 90]
+    written = list(hybrid.modernise(lines, hybrid=True))
+    assert [line.text for line in written[:4]] == ["  Give us -- us!", "", "1623", "give " * 30 + "us"]
+    assert written[4].text.startswith("give ")
+    assert written[4].given_back  # Too long for the model: the table alone.
+    assert list(hybrid.modernise(lines)) == list(Runtime.load(folder).modernise(lines))
+
+
+def test_a_folder_without_a_table_has_no_hybrid(runtime: Runtime) -> None:
+    with pytest.raises(ModelError, match=r"no lexicon\.json, which --hybrid needs"):
+        list(runtime.modernise(["giue"], hybrid=True))
 
 
 def test_what_has_no_letter_is_left_alone(runtime: Runtime) -> None:

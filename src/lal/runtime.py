@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lal.errors import ModelError
+from lal.evaluation.solvers.baselines import Lexicon
+from lal.evaluation.solvers.hybrid import combine, read_sure_words, usable_line
 from lal.export.manifest import NAME as MANIFEST
 from lal.export.manifest import check_manifest
 from lal.files import read_json
 from lal.model.folder import LoadedModel, load_model
-from lal.model.generate import Generated, generate_batch, next_token_logits, stream
+from lal.model.generate import generate_batch, next_token_logits, stream
 from lal.model.sampling import Sampling, probabilities
 from lal.model.transformer import count_parameters
 from lal.records import MODERNISE_PREFIX, Message
@@ -45,7 +47,8 @@ class ModernisedLine:
 
     Attributes:
         text: The line.
-        given_back: Whether a part of it stands as it was because the model had no usable answer.
+        given_back: Whether the model had no usable answer to a part of it, which stands as it was; in a hybrid's line,
+            as table and rules alone have it.
     """
 
     text: str
@@ -140,31 +143,39 @@ class Runtime:
             NextToken(self._show(place), value) for place, value in zip(places.tolist(), values.tolist(), strict=True)
         ]
 
-    def modernise(self, lines: Sequence[str]) -> Iterator[ModernisedLine]:
+    def modernise(self, lines: Sequence[str], *, hybrid: bool = False) -> Iterator[ModernisedLine]:
         """Yields each line in modern spelling; blank lines, indents and the number of lines stay.
 
         Greedy, `LINES_AT_ONCE` lines side by side. What the model cannot work on is given back as it is: a piece
         without a letter, one longer than its context, one whose answer does not end or is no line.
-        """
-        for start in range(0, len(lines), LINES_AT_ONCE):
-            yield from self._modernise(lines[start : start + LINES_AT_ONCE])
 
-    def _modernise(self, lines: Sequence[str]) -> Iterator[ModernisedLine]:
+        Args:
+            lines: In old spelling.
+            hybrid: Whether the words that training left no doubt about come from the folder's table; see
+                `lal.evaluation.solvers.hybrid`.
+
+        Raises:
+            ModelError: The folder has no such table, or a damaged one.
+        """
+        sure = read_sure_words(self.folder) if hybrid else None
+        for start in range(0, len(lines), LINES_AT_ONCE):
+            yield from self._modernise(lines[start : start + LINES_AT_ONCE], sure)
+
+    def _modernise(self, lines: Sequence[str], sure: Lexicon | None) -> Iterator[ModernisedLine]:
         pieces = [split_line(line.strip(), MAX_PIECE_CHARACTERS) for line in lines]
         prompts = {piece: self._modernise_prompt(piece) for parts in pieces for piece in parts if is_text(piece)}
         most = self.model.config.context_length
         fitting = {piece: prompt for piece, prompt in prompts.items() if len(prompt) <= most}
         answers = generate_batch(self.model, list(fitting.values()), most, self.tokenizer.end_id)
-        written = {piece: self._accept(answer) for piece, answer in zip(fitting, answers, strict=True)}
+        said = {
+            piece: usable_line(self.tokenizer.decode(answer.ids), answer.finish_reason)
+            for piece, answer in zip(fitting, answers, strict=True)
+        }
         for line, parts in zip(lines, pieces, strict=True):
             indent = line[: len(line) - len(line.lstrip())]
-            given_back = any(is_text(piece) and written.get(piece) is None for piece in parts)
-            yield ModernisedLine(indent + " ".join(written.get(piece) or piece for piece in parts), given_back)
-
-    def _accept(self, answer: Generated) -> str | None:
-        """The answer as a line; None if it did not end or is no line."""
-        text = self.tokenizer.decode(answer.ids).strip()
-        return text if answer.finish_reason == "stop" and text and "\n" not in text else None
+            given_back = any(is_text(piece) and said.get(piece) is None for piece in parts)
+            written = [combine(piece, said.get(piece), sure) if sure else said.get(piece) or piece for piece in parts]
+            yield ModernisedLine(indent + " ".join(written), given_back)
 
     def _modernise_prompt(self, piece: str) -> list[int]:
         return render_prompt([Message(role="user", content=MODERNISE_PREFIX + piece)], self.tokenizer)

@@ -1,6 +1,7 @@
 """The commands that let a model speak, run as a person runs them, on a model small enough to build here."""
 
 import io
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from lal import cli
+from lal.evaluation.solvers.baselines import Lexicon
+from lal.evaluation.solvers.hybrid import write_sure_words
 from tests.tiny_model import write_speaking_model
 
 
@@ -57,6 +60,18 @@ def test_modernise_of_nothing_is_nothing_and_of_a_file_a_line_a_line(lal: Termin
     code, out, _ = lal("modernise", str(tmp_path / "a.txt"), "--model", str(lal.folder))
     assert code == 0
     assert len(out.splitlines()) == 3
+
+
+def test_hybrid_takes_words_from_the_models_table_and_without_one_says_what_is_missing(
+    lal: Terminal, tmp_path: Path
+) -> None:
+    code, out, err = lal("modernise", "--hybrid", "--model", str(lal.folder), given=b"giue vs\n")
+    assert (code, out) == (1, "")
+    assert "no lexicon.json, which --hybrid needs" in err
+    shutil.copytree(lal.folder, tmp_path / "model")
+    write_sure_words(tmp_path / "model" / "lexicon.json", Lexicon({}, {"giue": "give", "vs": "us"}))
+    code, out, _ = lal("modernise", "--hybrid", "--model", str(tmp_path / "model"), given=b"Giue, giue vs!\n")
+    assert (code, out) == (0, "Give, give us!\n")
 
 
 def test_a_file_that_is_not_utf8_and_one_that_is_missing_are_named(lal: Terminal, tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from lal.evaluation.copies.measure import copy_metrics
 from lal.evaluation.copies.records import read_copies
 from lal.evaluation.failures.records import digest, read_failures
 from lal.evaluation.scores.results import of_solver, read_results
+from lal.evaluation.solvers.hybrid import MIN_COUNT, combine, learn_sure_words, usable_line
 from lal.files import write_json, write_jsonl
 from lal.gold_items import GoldItem
 from lal.model.folder import save_model
 from lal.model.transformer import Config, Transformer
 from lal.params import Params, load_params
-from lal.records import Conversation, Document, Message, Split
+from lal.records import Conversation, Document, Message, Split, read_records
 from lal.stages.evaluate import evaluate
 from lal.text.tokenizer import Tokenizer
 
@@ -149,6 +150,39 @@ def test_bits_per_byte_of_text_and_answers_and_the_sizes_of_all_rungs_are_metric
     assert list(metrics["answer_bits_per_byte"]) == ["base", "lal"]
     # Networks that nobody trained find every token as likely as any other.
     assert metrics["bits_per_byte"]["lal"] == pytest.approx(metrics["bits_per_byte"]["base"], abs=1e-3)
+
+
+def teach(project: dict[str, Path]) -> None:
+    """Repeats the training rows until they leave no doubt about their words."""
+    rows = read_records(project["conversations"] / "train.jsonl", Conversation)
+    copies = [row.model_copy(update={"id": f"{row.id}-{number}"}) for number in range(MIN_COUNT) for row in rows]
+    write_jsonl(project["conversations"] / "train.jsonl", copies)
+
+
+def test_where_training_leaves_no_doubt_about_words_the_hybrid_has_a_row_made_of_the_models_answers(
+    params: Params, project: dict[str, Path]
+) -> None:
+    teach(project)
+    metrics = evaluate(params=params, reporter=Listener(), **project)
+    results = read_results(project["answers"])
+    hybrid, own = of_solver(results, "hybrid"), of_solver(results, "lal")
+    assert [row.item_id for row in hybrid] == ["g1", "g2", "g3", "g4"]
+    assert [row.text for row in hybrid if row.item_id in ("g1", "g4")] == ["Have a Horse", "Horse"]
+    sure = learn_sure_words(read_records(project["conversations"] / "train.jsonl", Conversation))
+    assert sure is not None
+    said = {row.item_id: usable_line(row.text, row.finish_reason) for row in own}
+    assert [row.text for row in hybrid] == [combine(row.task, said[row.item_id], sure) for row in hybrid]
+    assert metrics["exact"]["hybrid"]["known"] == metrics["exact"]["hybrid"]["keep"] == 1.0
+    assert metrics["headline"]["hybrid"] >= 0.5
+    assert metrics["size"]["hybrid"] == metrics["size"]["lal"] + sure.size
+    assert "hybrid" not in metrics["bits_per_byte"]
+
+
+def test_conversations_of_ones_own_have_no_hybrid(params: Params, project: dict[str, Path]) -> None:
+    teach(project)
+    path = project["conversations"] / "train.jsonl"
+    path.write_text(path.read_text().replace("Modernise: ", "Put into modern spelling: "))
+    assert "hybrid" not in evaluate(params=params, reporter=Listener(), **project)["headline"]
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])

@@ -8,6 +8,7 @@ import pytest
 from lal.errors import ExportError
 from lal.evaluation.scores.results import read_results, write_results
 from lal.evaluation.scores.scoring import score_answers
+from lal.evaluation.solvers.hybrid import MIN_COUNT, hybrid_answers, learn_sure_words, read_sure_words
 from lal.evaluation.solvers.solver import chat_model
 from lal.evaluation.verdict.judgement import GateVerdict, gate_json
 from lal.files import write_json, write_jsonl
@@ -15,7 +16,7 @@ from lal.gold_items import GoldItem
 from lal.model.folder import load_model, save_model
 from lal.model.transformer import Config, Transformer
 from lal.params import Params, load_params
-from lal.records import Message
+from lal.records import Conversation, Message, read_records
 from lal.runtime import Runtime
 from lal.stages.export import export
 from lal.text.tokenizer import Tokenizer
@@ -92,14 +93,34 @@ def project(tmp_path: Path) -> dict[str, Path]:
     write_json(tmp_path / "evaluate.json", {"headline": {"lal": 0.0}, "exact": {"lal": {"known": 0.0}}})
     write_json(tmp_path / "gate.json", gate_json(GateVerdict(()), {"answers": ""}))
     measure(tmp_path, [gold_item("g1", "Haue a Horse"), gold_item("g2", "giue me")])
+    write_jsonl(tmp_path / "conversations" / "train.jsonl", [teach(number) for number in range(MIN_COUNT)])
     return {
         "instruct": tmp_path / "instruct",
+        "conversations": tmp_path / "conversations",
         "gold": tmp_path / "gold",
         "answers": tmp_path / "gold.jsonl",
         "scores": tmp_path / "evaluate.json",
         "gate": tmp_path / "gate.json",
         "bundle": tmp_path / "models" / "export",
     }
+
+
+def teach(number: int, line: str = "Haue a Horse", answer: str = "Have a Horse") -> Conversation:
+    messages = (Message(role="user", content=f"Modernise: {line}"), Message(role="assistant", content=answer))
+    return Conversation(id=f"t{number}", messages=messages, task="modernise", source="x", licence="CC0", split="train")
+
+
+def measure_hybrid(project: dict[str, Path]) -> None:
+    """Adds the hybrid's answers, as the stage `evaluate` does."""
+    items = [gold_item("g1", "Modernise: Haue a Horse"), gold_item("g2", "Modernise: giue")]
+    said = chat_model("lal", load_model(project["instruct"]), 4, 8).answer(items)
+    sure = learn_sure_words(read_records(project["conversations"] / "train.jsonl", Conversation))
+    assert sure is not None
+    write_jsonl(project["gold"] / "gold.jsonl", items)
+    write_results(project["answers"], score_answers(items, [*said, *hybrid_answers(items, said, sure)]))
+    write_json(
+        project["scores"], {"headline": {"lal": 0.0}, "exact": {"lal": {"known": 0.0}, "hybrid": {"known": 0.5}}}
+    )
 
 
 def left(project: dict[str, Path]) -> list[str]:
@@ -173,3 +194,41 @@ def test_the_card_shows_what_was_measured(params: Params, project: dict[str, Pat
     assert "Gate passed" in (project["bundle"] / "README.md").read_text()
     made_from = json.loads((project["bundle"] / "manifest.json").read_text())["made_from"]
     assert made_from["inputs"].keys() == {"gold_answers", "gold_scores", "gate"}
+
+
+def test_where_the_hybrid_was_measured_its_table_is_shipped_and_listed(
+    params: Params, project: dict[str, Path]
+) -> None:
+    measure_hybrid(project)
+    numbers = export(params=params, reporter=Listener(), **project)
+    assert numbers["hybrid_items_checked"] == 2
+    assert read_sure_words(project["bundle"]).look_up("haue") == "have"
+    manifest = json.loads((project["bundle"] / "manifest.json").read_text())
+    assert "lexicon.json" in manifest["files"]
+    assert "--hybrid" in (project["bundle"] / "README.md").read_text()
+    (line,) = Runtime.load(project["bundle"]).modernise(["Haue, haue a Horse"], hybrid=True)
+    assert line.text == "Have, have a Horse"
+
+
+def test_where_no_hybrid_was_measured_there_is_no_table(params: Params, project: dict[str, Path]) -> None:
+    assert "hybrid_items_checked" not in export(params=params, reporter=Listener(), **project)
+    assert not (project["bundle"] / "lexicon.json").exists()
+    assert "--hybrid" not in (project["bundle"] / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("rows", "match"),
+    [
+        ([teach(number, answer="Has a Horse") for number in range(MIN_COUNT)], "1 of 2 lines of the hybrid"),
+        ([teach(0)], "teach no table"),
+    ],
+)
+def test_another_table_than_the_measured_one_is_not_shipped(
+    params: Params, project: dict[str, Path], rows: list[Conversation], match: str
+) -> None:
+    measure_hybrid(project)
+    write_jsonl(project["conversations"] / "train.jsonl", rows)
+    with pytest.raises(ExportError, match=match) as raised:
+        export(params=params, reporter=Listener(), **project)
+    assert "dvc repro evaluate" in raised.value.remedy
+    assert left(project) == []

@@ -59,17 +59,22 @@ def modernise(
         Path | None, typer.Argument(help="Text file, one line of verse or prose a line. [default: standard input]")
     ] = None,
     model: ModelFolder = EXPORT,
+    hybrid: Annotated[
+        bool,
+        typer.Option("--hybrid", help="Words that training leaves no doubt about come from the model's lexicon.json."),
+    ] = False,
 ) -> None:
     """Write First Folio lines in modern spelling. Blank lines, indents and the number of lines stay."""
     from lal.runtime import Runtime
 
     text = _read_text(file)
     lines, num_given_back = text.split("\n") if text else [], 0
-    for line in Runtime.load(model).modernise(lines):
+    for line in Runtime.load(model).modernise(lines, hybrid=hybrid):
         print(line.text)
         num_given_back += line.given_back
     if num_given_back:
-        problem = f"{num_given_back} of {len(lines)} lines stand, whole or in part, as they were"
+        stand = "as the lexicon alone has them" if hybrid else "as they were"
+        problem = f"{num_given_back} of {len(lines)} lines stand, whole or in part, {stand}"
         print(f"warning: {problem}: the model had no usable answer", file=sys.stderr)
 
 

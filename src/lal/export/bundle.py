@@ -7,6 +7,9 @@ from typing import Any
 
 import torch
 
+from lal.evaluation.solvers.baselines import Lexicon
+from lal.evaluation.solvers.hybrid import NAME as LEXICON
+from lal.evaluation.solvers.hybrid import write_sure_words
 from lal.evaluation.verdict.gate_file import GateFile
 from lal.export.card import Measured, model_card
 from lal.export.manifest import write_manifest
@@ -24,6 +27,7 @@ def write_bundle(
     answers: Sequence[Measured],
     inputs: dict[str, Path],
     gate: GateFile,
+    sure: Lexicon | None = None,
 ) -> None:
     """Writes the whole bundle.
 
@@ -35,6 +39,7 @@ def write_bundle(
         answers: Its answers to the gold set.
         inputs: Further files the export was made from, by name; their digests go into the manifest.
         gate: What the gate said of it.
+        sure: The table that `lal modernise --hybrid` combines the model with; None where none was measured.
     """
     shutil.rmtree(folder, ignore_errors=True)
     save_model(
@@ -47,6 +52,8 @@ def write_bundle(
     )
     config, num_parameters = read_json(folder / "config.json"), count_parameters(measured.model)
     write_text(folder / "README.md", model_card(config, measured.provenance, scores, answers, num_parameters, gate))
+    if sure:
+        write_sure_words(folder / LEXICON, sure)
     write_manifest(
         folder,
         {

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lal.evaluation.scores.results import Result
+from lal.evaluation.scores.results import HYBRID, Result
 from lal.evaluation.verdict.gate_file import GateFile
 from lal.gold_items import GoldItem
 
@@ -17,6 +17,12 @@ in the voice of its corpus. {measured}Read what it writes before you publish it.
 Lal takes `<|assistant|>` and the other control tokens, typed by a user, for the letters they are. Other programs,
 transformers among them, turn them into the control tokens: there, remove them from what strangers type.
 """
+
+
+HYBRID_USE = [
+    "`lal modernise --hybrid` takes the words that training left no doubt about from `lexicon.json`, the rest from the",
+    "model: the row `hybrid` of the table.",
+]
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def model_card(
             "",
             f"{shape}.",
             "",
-            *_usage(example(answers), modernises),
+            *_usage(example(answers), modernises, HYBRID in scores.get("exact", {})),
             "",
             "## Gold-set scores",
             "",
@@ -98,7 +104,7 @@ def _front_matter(modernises: bool) -> list[str]:
     ]
 
 
-def _usage(shown: Measured | None, modernises: bool) -> list[str]:
+def _usage(shown: Measured | None, modernises: bool, has_hybrid: bool) -> list[str]:
     """A snippet that asks what the model is known to answer, and shows the answer."""
     question = json.dumps(shown.result.prompt if shown else "...", ensure_ascii=False)
     answer = [f"# {json.dumps(shown.result.text, ensure_ascii=False)}"] if shown else []
@@ -122,6 +128,7 @@ def _usage(shown: Measured | None, modernises: bool) -> list[str]:
         "```",
         "",
         f"or, with Lal installed, {ours}.",
+        *(HYBRID_USE if has_hybrid else []),
     ]
 
 

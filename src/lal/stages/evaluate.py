@@ -9,10 +9,12 @@ from lal.evaluation.copies.records import write_copies
 from lal.evaluation.failures.groups import find_failures, training_sources
 from lal.evaluation.failures.records import write_failures
 from lal.evaluation.gold.folder import load_gold
-from lal.evaluation.scores.results import SHIPPED, Result, of_solver, table_rows, write_results
+from lal.evaluation.scores.results import HYBRID, SHIPPED, Result, of_solver, table_rows, write_results
 from lal.evaluation.scores.scoreboard import check_headline, metrics
 from lal.evaluation.scores.scoring import score_answers
+from lal.evaluation.solvers.baselines import Lexicon
 from lal.evaluation.solvers.compression import compress, ladder_metrics
+from lal.evaluation.solvers.hybrid import hybrid_answers, learn_sure_words
 from lal.evaluation.solvers.likelihood import answer_bits
 from lal.evaluation.solvers.nearest import Nearest
 from lal.evaluation.solvers.references import build_references
@@ -70,18 +72,17 @@ def evaluate(
     training = read_records(conversations / "train.jsonl", Conversation)
     nearest = Nearest.build(training)
     solvers = _solvers(params, training, nearest, base, instruct)
-    results = _ask(solvers, items, reporter)
+    sure = learn_sure_words(training)
+    results = _ask(solvers, items, sure, reporter)
     learned = _learned(corpus, training)
     networks = {each.name: each.loaded for each in solvers if isinstance(each, ModelSolver)}
     text = compress(learned.corpus, learned.held_out, networks)
-    write_results(answers, results)
+    _write_answers(answers, results, reporter)
     own = of_solver(results, SHIPPED)
     write_failures(failures, find_failures(own, training, nearest, training_sources(conversations)))
     copied = measure_copies(own, networks["base"], learned)
     write_copies(copies, copied)
-    reporter.attach(answers)
-    reporter.table("gold", table_rows(results, SHIPPED))
-    told = metrics(results, params.gold.headline, SHIPPED) | ladder_metrics(results, sizes_of(solvers), text)
+    told = metrics(results, params.gold.headline, SHIPPED) | ladder_metrics(results, _sizes(solvers, sure), text)
     return told | {"copied": copy_metrics(copied)}
 
 
@@ -96,8 +97,14 @@ def _solvers(
         few_shot_model("base", load_model(base), training, params.evaluate.few_shot_examples, limit, batch),
         chat_model(SHIPPED, load_model(instruct), limit, batch),
     ]
-    taken = [solver.name for solver in own]
+    taken = [*(solver.name for solver in own), HYBRID]
     return [*own, *build_references(params.evaluate.references, nearest, limit, taken)]
+
+
+def _sizes(solvers: Sequence[Solver], sure: Lexicon | None) -> dict[str, int]:
+    """Parameters, entries or rules of each solver, and both of the hybrid."""
+    sizes = sizes_of(solvers)
+    return sizes | ({HYBRID: sizes[SHIPPED] + sure.size} if sure else {})
 
 
 def _learned(corpus: Path, training: Sequence[Conversation]) -> Learned:
@@ -109,11 +116,26 @@ def _learned(corpus: Path, training: Sequence[Conversation]) -> Learned:
     )
 
 
-def _ask(solvers: Sequence[Solver], items: Sequence[GoldItem], reporter: Reporter) -> list[Result]:
-    """All answers, scored; of language models also how likely they find the right ones."""
+def _ask(
+    solvers: Sequence[Solver], items: Sequence[GoldItem], sure: Lexicon | None, reporter: Reporter
+) -> list[Result]:
+    """All answers, scored; of language models also how likely they find the right ones.
+
+    The hybrid has a row where the training conversations teach words; it asks nobody, but combines what was said.
+    """
     said: list[Answer] = []
     for solver in solvers:
         reporter.say(f"evaluate: {solver.name} answers {len(items)} gold items")
-        said += solver.answer(items)
+        answers = solver.answer(items)
+        said += answers
+        if sure and solver.name == SHIPPED:
+            said += hybrid_answers(items, answers, sure)
     bits = {solver.name: answer_bits(solver, items) for solver in solvers if isinstance(solver, ModelSolver)}
     return score_answers(items, said, bits)
+
+
+def _write_answers(path: Path, results: Sequence[Result], reporter: Reporter) -> None:
+    """Writes all answers, and shows them to who follows the run."""
+    write_results(path, results)
+    reporter.attach(path)
+    reporter.table("gold", table_rows(results, SHIPPED))

@@ -6,7 +6,9 @@ from typing import Any
 
 from lal.errors import ExportError
 from lal.evaluation.gold.folder import load_gold
-from lal.evaluation.scores.results import SHIPPED, of_solver, read_results
+from lal.evaluation.scores.results import HYBRID, SHIPPED, Result, of_solver, read_results
+from lal.evaluation.solvers.hybrid import NAME as LEXICON
+from lal.evaluation.solvers.hybrid import combine, learn_sure_words, read_sure_words, usable_line
 from lal.evaluation.verdict.gate_file import read_gate
 from lal.export.bundle import write_bundle
 from lal.export.card import Measured
@@ -15,6 +17,7 @@ from lal.export.parity import demand_parity, flipped_answers, largest_logit_diff
 from lal.files import read_json
 from lal.model.folder import LoadedModel, load_model
 from lal.params import Params
+from lal.records import Conversation, read_records
 from lal.reporting import Reporter
 from lal.text.chat import render_prompt
 
@@ -23,11 +26,14 @@ TOLERANCES = {"float32": 0.0, "bfloat16": 0.5}
 
 NUM_LOGIT_PROMPTS = 64
 
+MEASURE_AGAIN = "run `dvc repro evaluate`"
+
 
 def export(
     *,
     params: Params,
     instruct: Path,
+    conversations: Path,
     gold: Path,
     answers: Path,
     scores: Path,
@@ -37,26 +43,32 @@ def export(
 ) -> dict[str, Any]:
     """Ships the fine-tuned model as a folder, and proves that it is the one that was measured.
 
+    Where the hybrid was measured, its table goes into the folder, learned again and proved likewise.
+
     The gate's verdict is written on the model card. Whether a model that was not let through is exported is decided
     before, by `gate.stop`.
 
     Raises:
         ExportError: What was written gives other logits or other gold answers, or there are none to compare with;
             nothing is put at `bundle` then.
+        DataError: A file that it reads is missing or damaged.
     """
     original = load_model(instruct)
     measured = _measured(gold, answers)
     prompts = _prompts(original, measured)
     if not prompts:
-        raise ExportError(f"{answers}: no answers of {SHIPPED!r} to the items of {gold}", "run `dvc repro evaluate`")
+        raise ExportError(f"{answers}: no answers of {SHIPPED!r} to the items of {gold}", MEASURE_AGAIN)
 
+    hybrid = of_solver(read_results(answers), HYBRID)
+    sure = learn_sure_words(read_records(conversations / "train.jsonl", Conversation)) if hybrid else None
     draft = bundle.with_name(f"{bundle.name}.draft")
     inputs = {"gold_answers": answers, "gold_scores": scores, "gate": gate}
     verdict = read_gate(gate)
     try:
-        write_bundle(draft, original, params.export, read_json(scores), measured, inputs, verdict)
+        write_bundle(draft, original, params.export, read_json(scores), measured, inputs, verdict, sure)
         check_manifest(draft)
         proof = _prove_parity(original, load_model(draft), measured, prompts, TOLERANCES[params.export.dtype])
+        proof |= _prove_hybrid(draft, measured, hybrid) if hybrid else {}
         shutil.rmtree(bundle, ignore_errors=True)
         draft.rename(bundle)
     finally:
@@ -86,6 +98,26 @@ def _prove_parity(
         "gold_items_checked": len(prompts),
         "gold_items_flipped": len(flipped),
     }
+
+
+def _prove_hybrid(bundle: Path, measured: list[Measured], hybrid: list[Result]) -> dict[str, Any]:
+    """How many lines the written table and the model's answers were combined for, all of them as it was measured.
+
+    Raises:
+        ExportError: The hybrid was measured with another table, or there was none to write.
+    """
+    if not (bundle / LEXICON).is_file():
+        raise ExportError("the hybrid was measured, but the training conversations teach no table", MEASURE_AGAIN)
+    sure = read_sure_words(bundle)
+    said = {each.item.id: usable_line(each.result.text, each.result.finish_reason) for each in measured}
+    flipped = [row.item_id for row in hybrid if combine(row.task, said.get(row.item_id), sure) != row.text]
+    if flipped:
+        raise ExportError(
+            f"with the exported {LEXICON}, {len(flipped)} of {len(hybrid)} lines of the hybrid are others than were "
+            f"measured: {', '.join(flipped[:5])}",
+            MEASURE_AGAIN,
+        )
+    return {"hybrid_items_checked": len(hybrid)}
 
 
 def _measured(gold: Path, answers: Path) -> list[Measured]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lal.evaluation.scores import alignment
-from lal.evaluation.scores.alignment import align, edit_distance, words
+from lal.evaluation.scores.alignment import align, align_words, edit_distance, words
 
 texts = st.text("ab ", max_size=7)
 
@@ -57,6 +57,29 @@ def test_a_skipped_or_doubled_word_shifts_the_rest_instead_of_spoiling_it(
     one: str, other: str, partners: list[int | None]
 ) -> None:
     assert align(one.split(), other.split()) == partners
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "partners"),
+    [
+        ("have the deer love then", "have the love then", [0, 1, None, 2, 3]),
+        ("have the deer love", "have the dear love love", [0, 1, 2, 4]),
+        ("gentle deer walk", "gentle walk wak", [0, None, 1]),
+        ("a b", "c d", [0, 1]),
+        ("a", "", [None]),
+    ],
+)
+def test_words_that_look_alike_are_paired_and_a_skipped_one_stays_alone(
+    one: str, other: str, partners: list[int | None]
+) -> None:
+    assert align_words(one.split(), other.split()) == partners
+
+
+@given(st.lists(texts.filter(bool), max_size=5), st.lists(texts.filter(bool), max_size=5))
+def test_an_alignment_of_words_keeps_the_order_and_uses_each_word_once(one: list[str], other: list[str]) -> None:
+    paired = [partner for partner in align_words(one, other) if partner is not None]
+    assert paired == sorted(set(paired))
+    assert all(0 <= partner < len(other) for partner in paired)
 
 
 def test_words_keep_their_apostrophes_and_hyphens_and_lose_punctuation() -> None:

@@ -82,6 +82,16 @@ def test_the_headline_is_the_mean_of_its_slices(results: list[Result]) -> None:
     assert board.row("nobody") is None
 
 
+def test_the_hybrid_has_a_row_and_is_nobodys_rival(line: Items, said: Answers) -> None:
+    item = line("a", "haue", "have", slice="known")
+    answers = [said(item, text, name) for name, text in (("copy", "haue"), ("lal", "haue"), ("hybrid", "have"))]
+    board = build_scoreboard(score_answers([item], answers), ["known"])
+    hybrid, rival = board.row("hybrid"), board.rival("lal")
+    assert hybrid is not None
+    assert rival is not None
+    assert (hybrid.headline.value, rival.solver) == (1.0, "copy")
+
+
 def test_a_solver_that_was_not_asked_has_no_share_and_no_headline_with_that_slice(results: list[Result]) -> None:
     row = build_scoreboard(results, ["known", "persona"]).row("lexicon+rules")
     assert row is not None

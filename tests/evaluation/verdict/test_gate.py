@@ -220,7 +220,8 @@ def test_the_best_baseline_is_the_best_there_and_names_itself() -> None:
     rows += results({"known": "+" * 9, "unseen": "-" * 9}, "lexicon") + results(
         {"known": "-" * 9, "unseen": "+" + "-" * 8}, "rules"
     )
-    rows += results({"known": "+" * 9, "unseen": "+" * 9}, "a large model, which is not free")
+    for name in ("a large model, which is not free", "hybrid"):
+        rows += results({"known": "+" * 9, "unseen": "+" * 9}, name)
     found = judged(rows, *[condition("best baseline", slice=name) for name in ("known", "unseen")]).conditions
     assert [each.against for each in found] == ["best baseline (lexicon)", "best baseline (rules)"]
     assert [each.key for each in found] == ["exact_known_best_baseline", "exact_unseen_best_baseline"]

@@ -83,6 +83,19 @@ def test_one_sentence_says_what_the_network_adds_over_the_best_and_where_it_lose
     )
 
 
+def test_the_hybrid_is_a_rung_of_its_own_and_not_free(run: Run) -> None:
+    results = [
+        *run("rules", {"known": "+" * 8 + "-" * 12}),
+        *run("lal", {"known": "+" * 12 + "-" * 8}),
+        *run("hybrid", {"known": "+" * 20}),
+    ]
+    ladder = build_ladder(results, ["known"], "lal", {"size": {"hybrid": 940_000}})
+    assert ladder.best == "rules"
+    assert [(rung.name, rung.kind) for rung in ladder.rungs] == [("rules", "free"), ("hybrid", "other"), ("lal", "own")]
+    assert "940,000" in ladder_section(ladder)
+    assert "parameters and entries" in ladder_section(ladder)
+
+
 def test_a_difference_that_chance_explains_is_not_called_a_gain(run: Run) -> None:
     results = [*run("copy", {"known": "+" * 10 + "-" * 10}), *run("lal", {"known": "+" * 12 + "-" * 8})]
     sentence = build_ladder(results, ["known"], "lal").sentence

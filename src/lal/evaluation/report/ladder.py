@@ -4,10 +4,18 @@ from html import escape
 
 from lal.evaluation.report.parts import share_cell
 from lal.evaluation.report.scores import SOLVERS
+from lal.evaluation.scores.results import HYBRID
 from lal.evaluation.scores.scoreboard import TEXT_MODELS
 from lal.evaluation.verdict.ladder import CHAMPION, Ladder, Rung
 
-UNITS = {"copy": "", "rules": "rules", "nearest": "conversations", "lexicon": "entries", "lexicon+rules": "entries"}
+UNITS = {
+    "copy": "",
+    "rules": "rules",
+    "nearest": "conversations",
+    "lexicon": "entries",
+    "lexicon+rules": "entries",
+    HYBRID: "parameters and entries",
+}
 """What the size of a rung counts; parameters where it is not named here."""
 
 RUNGS = SOLVERS | {

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from lal.evaluation.report.parts import share_cell
-from lal.evaluation.scores.results import SHIPPED, Result
+from lal.evaluation.scores.results import HYBRID, SHIPPED, Result
 from lal.evaluation.scores.scoreboard import GRADED, Column, Row, Scoreboard, graded
 from lal.evaluation.statistics.intervals import Estimate
 from lal.evaluation.verdict.comparison import Comparison
@@ -28,6 +28,7 @@ SOLVERS = {
     "nearest": "the answer to the nearest question of the training set, found by BM25",
     "base": "the pretrained model before fine-tuning, shown solved examples and left to go on",
     SHIPPED: "the fine-tuned model",
+    HYBRID: "the same answers, with a table's forms for the words that training leaves no doubt about",
 }
 
 MEASURES = {

@@ -15,6 +15,9 @@ from lal.records import Id, Many, Record, line_to_modernise, read_records
 SHIPPED = "lal"
 """The solver that is told about and exported, the fine-tuned model."""
 
+HYBRID = "hybrid"
+"""The same answers, with a table's forms for the words that training leaves no doubt about: no rival of the model."""
+
 REMEDY = "run `dvc repro` to evaluate the model, or name another file"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lal.errors import ParamsError
-from lal.evaluation.scores.results import Result, of_solver, solvers
+from lal.evaluation.scores.results import HYBRID, Result, of_solver, solvers
 from lal.evaluation.statistics.intervals import Estimate, macro, mean, proportion
 from lal.gold_items import GoldItem
 
@@ -111,8 +111,8 @@ class Scoreboard:
         return next((row for row in self.rows if row.solver == solver), None)
 
     def rival(self, solver: str) -> Row | None:
-        """The strongest of the others by headline."""
-        others = [row for row in self.rows if row.solver != solver and row.headline.value is not None]
+        """The strongest of the others by headline; the hybrid has the model inside, and is nobody's rival."""
+        others = [row for row in self.rows if row.solver not in (solver, HYBRID) and row.headline.value is not None]
         return max(others, key=lambda row: row.headline.value or 0.0, default=None)
 
 

@@ -87,8 +87,14 @@ class Lexicon:
     lower_cased: Mapping[str, str]
 
     @classmethod
-    def learn(cls, pairs: Iterable[tuple[str, str]]) -> "Lexicon":
-        """Counts word by word over (old line, modern line); pairs with unequal numbers of words teach nothing."""
+    def learn(cls, pairs: Iterable[tuple[str, str]], min_count: int = 1, min_share: float = 0.0) -> "Lexicon":
+        """Counts word by word over (old line, modern line); pairs with unequal numbers of words teach nothing.
+
+        Args:
+            pairs: Lines.
+            min_count: Occurrences of a word that it takes to be in the lexicon.
+            min_share: Share of them, 0 to 1, that its most frequent form must have.
+        """
         as_written: defaultdict[str, Counter[str]] = defaultdict(Counter)
         lower_cased: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for old_line, modern_line in pairs:
@@ -97,22 +103,32 @@ class Lexicon:
                 for word, form in zip(old, modern, strict=True):
                     as_written[word][form] += 1
                     lower_cased[word.lower()][form.lower()] += 1
-        return cls(_most_frequent(as_written), _most_frequent(lower_cased))
+        tables = (_most_frequent(counts, min_count, min_share) for counts in (as_written, lower_cased))
+        return cls(*tables)
+
+    @property
+    def size(self) -> int:
+        """Entries."""
+        return len(self.as_written) + len(self.lower_cased)
 
     def modernise(self, line: str, unseen: Callable[[str], str] = copy) -> str:
         """Looks up each word as written, then in small letters; a word never seen goes through `unseen`."""
-        return WORD.sub(lambda match: self._look_up(match[0], unseen), line)
+        return WORD.sub(lambda match: self.look_up(match[0]) or unseen(match[0]), line)
 
-    def _look_up(self, word: str, unseen: Callable[[str], str]) -> str:
+    def look_up(self, word: str) -> str | None:
+        """The form of one word; None if it is not in the lexicon."""
         if (form := self.as_written.get(word)) is not None:
             return form
         if (form := self.lower_cased.get(word.lower())) is not None:
             return in_casing_of(word, form)
-        return unseen(word)
+        return None
 
 
-def _most_frequent(counts: Mapping[str, Counter[str]]) -> dict[str, str]:
+def _most_frequent(counts: Mapping[str, Counter[str]], min_count: int, min_share: float) -> dict[str, str]:
     """One form a word; of equally frequent ones the unchanged word, then the first of the alphabet."""
+    often = {word: forms for word, forms in counts.items() if forms.total() >= min_count}
     return {
-        word: min((-count, form != word, form) for form, count in forms.items())[2] for word, forms in counts.items()
+        word: min((-count, form != word, form) for form, count in forms.items())[2]
+        for word, forms in often.items()
+        if max(forms.values()) >= min_share * forms.total()
     }

@@ -81,12 +81,11 @@ class NearestAnswer:
 def learn_baselines(training: Sequence[Conversation]) -> list[Baseline]:
     """Copy, rules, and the lexicon of the training pairs without and with the rules for words it never saw."""
     lexicon = Lexicon.learn((_task(row.prompt), row.answer) for row in training if _is_line(row.prompt))
-    entries = len(lexicon.as_written) + len(lexicon.lower_cased)
     return [
         Baseline("copy", copy),
         Baseline("rules", apply_rules, len(RULES)),
-        Baseline("lexicon", lexicon.modernise, entries),
-        Baseline("lexicon+rules", lambda line: lexicon.modernise(line, unseen=apply_rules), entries + len(RULES)),
+        Baseline("lexicon", lexicon.modernise, lexicon.size),
+        Baseline("lexicon+rules", lambda line: lexicon.modernise(line, unseen=apply_rules), lexicon.size + len(RULES)),
     ]
 
 
