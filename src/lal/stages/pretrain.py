@@ -8,7 +8,6 @@ import numpy as np
 
 from lal.errors import DataError
 from lal.files import read_json, sha256
-from lal.model.folder import save_model
 from lal.model.generate import stream
 from lal.model.sampling import Sampling
 from lal.model.transformer import Config, Transformer, count_parameters
@@ -16,7 +15,7 @@ from lal.params import Params
 from lal.reporting import Reporter
 from lal.text.batches import Batch, WindowBatches, consecutive_windows
 from lal.text.tokenizer import Tokenizer
-from lal.train.fit import fit, write_curve
+from lal.train.fit import fit, write_trained
 from lal.train.loop import Plan, memory_for
 from lal.train.precision import prepare
 from lal.train.processes import ALONE, Processes
@@ -75,10 +74,7 @@ def pretrain(
         fitted = fit(model, plan, held_out, vocabulary, checkpoints, reporter, sample, processes)
         assert fitted.validation.num_bytes == vocabulary.count_bytes(validation), "not every byte was scored"
         metrics = {"parameters": count_parameters(model), **fitted.metrics()}
-        whole = processes.whole_model(model)
-        if processes.is_first:
-            save_model(base, whole, vocabulary, origin | {"training": metrics})
-            write_curve(curve, fitted.rows)
+        write_trained(base, curve, model, vocabulary, origin | {"training": metrics}, fitted.rows, processes)
     return metrics | fitted.timing()
 
 

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lal.files import write_text
+from lal.model.folder import save_model
 from lal.model.transformer import Transformer
 from lal.reporting import Reporter
 from lal.text.batches import Batch
@@ -192,9 +193,7 @@ def fit(
                 if is_due or signal_number:
                     checkpoints.save(run.checkpoint(processes))
                 if signal_number:
-                    place = f"{plan.section}: stopped after step {step.number}"
-                    progress.say(f"{place}, saved; the same command continues it")
-                    raise SystemExit(128 + signal_number)  # 130 for Ctrl-C, 143 for `kill`, as shells have it.
+                    raise _stopped(plan, step, signal_number, progress)
                 if out_of_patience(run.rows, plan.params.patience):
                     break
         tokens_per_second = progress.tokens_per_second if run.step > begun else None
@@ -209,6 +208,22 @@ def best_row(rows: Sequence[Row]) -> Row:
 def out_of_patience(rows: Sequence[Row], patience: int) -> bool:
     """Whether the last `patience` validations all brought nothing better."""
     return bool(rows) and len(rows) - 1 - rows.index(best_row(rows)) >= patience
+
+
+def write_trained(
+    folder: Path,
+    curve: Path,
+    model: Transformer,
+    tokenizer: Tokenizer,
+    provenance: Mapping[str, Any],
+    rows: Sequence[Row],
+    processes: Processes,
+) -> None:
+    """Writes what `fit` has made: the model's folder and the curve. All processes call it, the first one writes."""
+    whole = processes.whole_model(model)
+    if processes.is_first:
+        save_model(folder, whole, tokenizer, provenance)
+        write_curve(curve, rows)
 
 
 def write_curve(path: Path, rows: Sequence[Row]) -> None:
@@ -255,6 +270,12 @@ def _validate(
     if not math.isfinite(validation.nats):
         raise divergence(plan, step.number, f"validation loss {validation.nats}")
     return run.add(validation, step.learning_rate)
+
+
+def _stopped(plan: Plan, step: Step, signal_number: int, progress: Progress) -> SystemExit:
+    """Says that the run has been stopped, and ends this process: 130 for Ctrl-C, 143 for `kill`, as shells have it."""
+    progress.say(f"{plan.section}: stopped after step {step.number}, saved; the same command continues it")
+    return SystemExit(128 + signal_number)
 
 
 def _finish(

@@ -150,7 +150,7 @@ class Torchrun(Processes):
         parts = [*gradients, loss.detach()]
         message = torch.cat([part.reshape(-1) for part in parts])
         self._dist.all_reduce(message)
-        for part, summed in zip(parts, message.split([part.numel() for part in parts]), strict=True):
+        for part, summed in zip(parts, torch.split(message, [part.numel() for part in parts]), strict=True):
             part.copy_(summed.view_as(part))
         return parts[-1]
 
@@ -252,8 +252,9 @@ def slice_like(tensor: Tensor, like: Tensor) -> Tensor:
     """This process's slice of a tensor that all have whole, cut as `like` is; all of it where `like` is not sliced."""
     if not hasattr(like, "full_tensor"):
         return tensor
-    from torch.distributed.tensor import distribute_tensor
+    from torch.distributed.tensor import DTensor, distribute_tensor
 
+    assert isinstance(like, DTensor)
     return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
 
 
