@@ -42,7 +42,7 @@ class Project:
 
     def start(self, stage: str, *options: str) -> "subprocess.Popen[str]":
         """Two processes of a stage."""
-        command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
         command += ["-m", f"pipeline.{stage}", *PATHS[stage], "--curve", f"many/{stage}.csv", *options]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         return subprocess.Popen(command, cwd=self.folder, env=self.environment, text=True, **pipes)  # type: ignore[call-overload,no-any-return]

@@ -65,10 +65,11 @@ def test_runs_and_their_files_go_to_the_server_and_come_back(
     with track("pretrain", PARAMS) as tracker:
         tracker.numbers({"train_loss": 4.0}, 1)
         tracker.attach(report)
-        tracker.results({"train_loss": 0.5})
+        tracker.results({"parameters": 1000})
     assert tracker.run_id is not None
     run = open_store(project_root()).client.get_run(tracker.run_id)
-    assert (run.info.status, run.data.metrics["pretrain/train_loss"]) == ("FINISHED", 0.5)
+    assert (run.info.status, run.data.metrics["pretrain/train_loss"]) == ("FINISHED", 4.0)
+    assert run.data.metrics["pretrain/parameters"] == 1000
     assert matching_runs(workplace, tracker.run_id) == [tracker.run_id]
     report.unlink()
     assert run_file(workplace, tracker.run_id, "reports/gold.html").read_text() == "<h1>0.5</h1>"

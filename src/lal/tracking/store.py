@@ -31,6 +31,7 @@ ENVIRONMENT = {
     "MLFLOW_DISABLE_AGENT_HINT": "1",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # 7 by default: a server that has gone would hold a stage up for minutes
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # 2 processes and 0.5 GB instead of 14 and 3 GB
 }
