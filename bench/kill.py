@@ -78,6 +78,8 @@ class Project:
         params: Text of its params.yaml.
     """
 
+    command: Sequence[str] = ("dvc", "repro")
+
     def __init__(self, folder: Path, params: str) -> None:
         self.folder, self._params = folder, params
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -99,9 +101,8 @@ class Project:
     def start(self) -> "subprocess.Popen[bytes]":
         """Starts `dvc repro`, in a process group of its own; what it says goes to a file."""
         with (self.folder / ".lal/said.txt").open("wb") as said:
-            command = ["dvc", "repro"]
             return subprocess.Popen(  # noqa: S603
-                command, cwd=self.folder, env=self._environment, stdout=said, stderr=said, start_new_session=True
+                self.command, cwd=self.folder, env=self._environment, stdout=said, stderr=said, start_new_session=True
             )
 
     def complaint(self, code: int) -> str:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -54,13 +55,13 @@ class Project:
             time.sleep(0.02)
 
     def pretrain_alone(self, scratch: str = "scratch") -> None:
-        where = {"base": self.folder / "one" / "base", "curve": self.folder / "one" / "pretrain.csv"}
-        inputs = {"tokenizer": self.folder / "tokenizer", "tokens": self.folder / "tokens"}
+        where: dict[str, Any] = {"base": self.folder / "one" / "base", "curve": self.folder / "one" / "pretrain.csv"}
+        inputs: dict[str, Any] = {"tokenizer": self.folder / "tokenizer", "tokens": self.folder / "tokens"}
         pretrain(params=self.params, reporter=Listener(), scratch=self.folder / scratch, **inputs, **where)
 
     def sft_alone(self, out: str, scratch: Path, listener: Listener) -> None:
-        where = {"instruct": self.folder / out / "instruct", "curve": self.folder / out / "sft.csv"}
-        inputs = {"base": self.folder / "one" / "base", "conversations": self.folder / "conversations"}
+        where: dict[str, Any] = {"instruct": self.folder / out / "instruct", "curve": self.folder / out / "sft.csv"}
+        inputs: dict[str, Any] = {"base": self.folder / "one" / "base", "conversations": self.folder / "conversations"}
         sft(params=self.params, reporter=listener, scratch=scratch, **inputs, **where)
 
     def assert_same(self, stage: str, model: str) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import HashStore
 
 from lal.errors import TrainingError
 from lal.text.batches import Batch
@@ -27,7 +28,7 @@ Weights = dict[str, torch.Tensor]
 @pytest.fixture
 def world() -> Iterator[None]:
     """A world of one process, in which every message is real and comes back."""
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    dist.init_process_group("gloo", store=HashStore(), rank=0, world_size=1)
     yield
     dist.destroy_process_group()
 
@@ -90,13 +91,17 @@ def test_sharded_and_whole_runs_read_each_others_checkpoints(tmp_path: Path, fir
 
 
 @pytest.mark.usefixtures("world")
-def test_a_process_that_goes_is_a_clear_error_and_other_errors_stay_what_they_are() -> None:
+def test_a_process_that_goes_is_a_clear_error_and_other_errors_stay_what_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     with (
         pytest.raises(TrainingError, match="process 0 of 1: another process has ended") as caught,
         torchrun().together(),
     ):
         raise RuntimeError("[transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:4417")
     assert "goes on from the last checkpoint" in caught.value.remedy
+    monkeypatch.undo()
     with pytest.raises(RuntimeError, match="shapes"), torchrun().together():
         raise RuntimeError("shapes do not match")
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lal.errors import LostProcessError
 from lal.lineage import project_root
 from lal.tracking.points import Point, flatten_metrics, flatten_params, make_points
 from lal.tracking.store import probe, store_uri
@@ -45,7 +46,7 @@ def track(stage: str, params: Mapping[str, Any]) -> Iterator["Tracker"]:
     try:
         yield tracker
     except BaseException as error:
-        status = "KILLED" if isinstance(error, KeyboardInterrupt | SystemExit) else "FAILED"
+        status = "KILLED" if isinstance(error, KeyboardInterrupt | SystemExit | LostProcessError) else "FAILED"
         tracker.end(status, str(error) or type(error).__name__)
         raise
     tracker.end("FINISHED")

@@ -18,13 +18,14 @@ Source: Rajbhandari et al. 2020, "ZeRO: Memory Optimizations Toward Training Tri
 import contextlib
 import datetime
 import os
+import signal
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from lal.errors import TrainingError
+from lal.errors import LostProcessError, TrainingError
 from lal.model.transformer import Transformer
 from lal.text.batches import Batch
 
@@ -106,7 +107,7 @@ class Processes:
         return model
 
     def together(self) -> "contextlib.AbstractContextManager[None]":
-        """Makes the loss of another process, inside the block, a clear error. Raises: TrainingError."""
+        """Makes the loss of another process, inside the block, a clear error. Raises: LostProcessError."""
         return contextlib.nullcontext()
 
 
@@ -192,12 +193,14 @@ class Torchrun(Processes):
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """Makes the loss of another process, inside the block, a clear error. Raises: TrainingError."""
+        """Makes the loss of another process, inside the block, a clear error. Raises: LostProcessError."""
         try:
             yield
         except RuntimeError as error:
             if isinstance(error, self._dist.DistError) or any(sign in str(error) for sign in _LOST):
-                raise TrainingError(
+                # torchrun now tells everybody to end: what this process is about to say must not be cut short by that.
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                raise LostProcessError(
                     f"process {self.rank} of {self.count}: another process has ended or does not answer",
                     "look for its own message; the same command goes on from the last checkpoint",
                 ) from error
@@ -274,7 +277,7 @@ def join_processes(shard: bool = False) -> Iterator[Processes]:
         if shard:
             raise TrainingError(
                 "--shard: there is one process, and nobody to share the model with",
-                "start several: torchrun --nproc-per-node 2 -m pipeline.pretrain --shard ...",
+                "start several: torchrun --standalone --nproc-per-node 2 -m pipeline.pretrain --shard ...",
             )
         yield ALONE
         return
