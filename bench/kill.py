@@ -22,7 +22,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -98,12 +98,19 @@ class Project:
             shutil.copytree(".lal/sources", self.folder / ".lal/sources")
         subprocess.run(["git", "init", "--quiet"], cwd=self.folder, check=True)  # noqa: S607
 
-    def start(self) -> "subprocess.Popen[bytes]":
-        """Starts `dvc repro`, in a process group of its own; what it says goes to a file."""
+    @contextlib.contextmanager
+    def started(self) -> Iterator["subprocess.Popen[bytes]"]:
+        """Runs `dvc repro` inside the block, in a process group of its own; what it says goes to a file."""
         with (self.folder / ".lal/said.txt").open("wb") as said:
-            return subprocess.Popen(  # noqa: S603
+            running = subprocess.Popen(  # noqa: S603
                 self.command, cwd=self.folder, env=self._environment, stdout=said, stderr=said, start_new_session=True
             )
+        try:
+            yield running
+        finally:  # Whoever stops the bench stops what it has started.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
 
     def complaint(self, code: int) -> str:
         """What the last `dvc repro` said before it failed."""
@@ -133,35 +140,37 @@ def run_undisturbed(project: Project) -> float:
     """Runs the loop once, from nothing to the exported model; returns the seconds it took."""
     project.make()
     begun = time.monotonic()
-    running = project.start()
-    if code := running.wait():
-        raise SystemExit(project.complaint(code))
+    with project.started() as running:
+        if code := running.wait():
+            raise SystemExit(project.complaint(code))
     return time.monotonic() - begun
 
 
 def kill_at(project: Project, moment: float | None, whole_group: bool) -> Kill | None:
     """Starts `dvc repro` and kills it so many seconds later; None if it came through."""
-    running = project.start()
-    try:
-        code = running.wait(moment)
-    except subprocess.TimeoutExpired:
-        processes = _family(running.pid)
-        stage = next((name for process in processes if (name := _stage(process))), "dvc")
-        if whole_group:
-            os.killpg(running.pid, signal.SIGKILL)
-        else:
-            running.kill()
-        hit = time.monotonic()
-        running.wait()
-        _, alive = psutil.wait_procs(processes[1:], ORPHAN_SECONDS)
-        if alive:
-            raise SystemExit(
-                f"{project.folder}: {ORPHAN_SECONDS:.0f} s after its dvc was killed, {alive} lives on"
-            ) from None
-        return Kill(stage, whole_group, moment or 0.0, time.monotonic() - hit, *project.checkpoints())
+    with project.started() as running:
+        try:
+            code = running.wait(moment)
+        except subprocess.TimeoutExpired:
+            return _kill(project, running, moment or 0.0, whole_group)
     if code:
         raise SystemExit(project.complaint(code))
     return None
+
+
+def _kill(project: Project, running: "subprocess.Popen[bytes]", moment: float, whole_group: bool) -> Kill:
+    processes = _family(running.pid)
+    stage = next((name for process in processes if (name := _stage(process))), "dvc")
+    if whole_group:
+        os.killpg(running.pid, signal.SIGKILL)
+    else:
+        running.kill()
+    hit = time.monotonic()
+    running.wait()
+    _, alive = psutil.wait_procs(processes[1:], ORPHAN_SECONDS)
+    if alive:
+        raise SystemExit(f"{project.folder}: {ORPHAN_SECONDS:.0f} s after its dvc was killed, {alive} lives on")
+    return Kill(stage, whole_group, moment, time.monotonic() - hit, *project.checkpoints())
 
 
 def differing(expected: dict[str, str], found: dict[str, str]) -> list[str]:

@@ -24,7 +24,8 @@ for step in range(int(done.read_text()) if done.exists() else 0, 10):
     if os.getppid() != parent and not WAITS:
         sys.exit(1)
 done.unlink()
-for name, text in {"models/a": "same", "metrics/pretrain.json": '{"loss": 1, "tokens_per_second": %s}' % time.time()}.items():
+numbers = '{"loss": 1, "tokens_per_second": %s}' % time.time()
+for name, text in {"models/a": "same", "metrics/pretrain.json": numbers}.items():
     pathlib.Path(name).parent.mkdir(exist_ok=True)
     pathlib.Path(name).write_text(text)
 """
