@@ -54,6 +54,9 @@ RESTORE = (
 Place = Annotated[Path, typer.Option()]
 """A required option `--name PATH`: dvc.yaml says where everything is, the stages never do."""
 
+Shard = Annotated[bool, typer.Option(help="give each process of torchrun a slice of the model instead of a copy")]
+"""For a model that does not fit otherwise; changes no result beyond the last digits, so it is no param."""
+
 WATCH_SECONDS = 0.5
 """How often a stage looks whether the `dvc` above it still lives."""
 
@@ -73,16 +76,23 @@ class Stage:
 def stage(name: str) -> Iterator[Stage]:
     """Reads params.yaml, tracks the stage, and writes metrics/<name>.json and runs/<name>.json when it went well.
 
+    Of several processes that torchrun has started, the first does so for all; the others compute and say nothing.
+
     Raises:
         LalError: params.yaml is not what it should be, in whatever section.
     """
     from lal.lineage import project_root
     from lal.params import load_params
+    from lal.reporting import NullReporter
     from lal.tracking.reporter import track
 
     params = load_params(Path("params.yaml"))
+    scratch = project_root() / ".lal" / "checkpoints" / name
+    if os.environ.get("RANK", "0") != "0":
+        yield Stage(params, NullReporter(), scratch)
+        return
     with track(name, params.model_dump(mode="json", by_alias=True)) as tracker:
-        running = Stage(params, tracker, scratch=project_root() / ".lal" / "checkpoints" / name)
+        running = Stage(params, tracker, scratch)
         yield running
         write_json(Path("metrics", f"{name}.json"), running.metrics)
         tracker.results(running.metrics)

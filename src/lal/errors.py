@@ -7,6 +7,7 @@
     |-- BrokenRuleError          the data were read, and broke a rule that stops the pipeline
     |-- TokenizerError           a vocabulary that cannot be built, or belongs to another model
     |-- TrainingError            the loss is not a number, nothing to train on, a batch that does not fit
+    |   `-- LostProcessError     one of several processes that train together has ended
     |-- ModelError               a model folder is incomplete, damaged or of another format
     |-- GateError                the model is not what gate.conditions demands, or what was judged is another one
     `-- ExportError              what was written does not give the answers that were measured
@@ -62,6 +63,10 @@ class TokenizerError(LalError):
 
 class TrainingError(LalError):
     """Training cannot start or go on."""
+
+
+class LostProcessError(TrainingError):
+    """One of several processes that train together has ended: as good as a kill for the others."""
 
 
 class ModelError(LalError):

@@ -34,7 +34,7 @@ def test_auto_is_bf16_on_a_graphics_card_only_if_it_does_not_emulate_it(
 
 def test_weights_stay_in_fp32_while_activations_are_bf16() -> None:
     model, plan = new_model(), new_plan(precision="bf16", steps=3)
-    assert prepare(model, plan.params).endswith(", bfloat16")
+    assert prepare(model, plan.params).startswith("cpu, bfloat16")
     steps = list(training_steps(model, Optimizer(model, plan.params, model.compute_dtype), plan))
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
     assert steps[-1].loss < steps[0].loss
@@ -44,7 +44,7 @@ def test_weights_stay_in_fp32_while_activations_are_bf16() -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_compiled_blocks_compute_the_same_as_plain_ones() -> None:
     plain, compiled, plan, listener = new_model(), new_model(), new_plan(), Listener()
-    compile_blocks(compiled, plan.batches(0), listener)
+    compile_blocks(compiled, plan.batches(0), listener, torch.device("cpu"))
     assert listener.lines == []
     for model in (plain, compiled):
         list(training_steps(model, Optimizer(model, plan.params, torch.float32), plan))
@@ -60,7 +60,59 @@ def test_without_a_working_compiler_training_goes_on_without_it_and_says_so(monk
     monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
     torch.compiler.reset()
     model, plan, listener = new_model(), new_plan(), Listener()
-    compile_blocks(model, plan.batches(0), listener)
+    compile_blocks(model, plan.batches(0), listener, torch.device("cpu"))
     assert len(listener.lines) == 1
     assert listener.lines[0].startswith("torch.compile does not work here")
     sum_of_losses(model, plan.batches(0)).backward()  # type: ignore[no-untyped-call]
+
+
+TOLERANCES = {torch.float32: 1e-4, torch.bfloat16: 0.05}
+"""Length of the difference to fp32's gradient, over its own; half of it for the loss. bf16 keeps 8 bits of 24."""
+
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no graphics card")),
+    pytest.param("mps", marks=pytest.mark.skipif(not torch.backends.mps.is_available(), reason="no Apple GPU")),
+]
+
+
+def learn(device: str, dtype: torch.dtype, is_compiled: bool) -> tuple[float, torch.Tensor]:
+    """Loss and gradient of one batch."""
+    model, batch, listener = new_model(), new_plan(batch_size=4).batches(0), Listener()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.endswith(("o_proj.weight", "down_proj.weight", "lm_head.weight")):  # Zeros, which hide errors.
+                weight.normal_(std=0.2, generator=torch.Generator().manual_seed(0))
+    model.to(device)
+    model.compute_dtype = dtype
+    if is_compiled:
+        compile_blocks(model, batch, listener, torch.device(device))
+        assert listener.lines == []
+    loss = sum_of_losses(model, batch) / batch.targets.size
+    loss.backward()  # type: ignore[no-untyped-call]
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    assert {gradient.dtype for gradient in gradients} == {torch.float32}
+    return loss.item(), torch.cat([gradient.flatten().cpu() for gradient in gradients])
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("is_compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("device", DEVICES)
+def test_every_way_to_compute_agrees_with_plain_fp32(device: str, dtype: torch.dtype, is_compiled: bool) -> None:
+    loss, gradient = learn("cpu", torch.float32, is_compiled=False)
+    own_loss, own_gradient = learn(device, dtype, is_compiled)
+    assert own_loss == pytest.approx(loss, rel=TOLERANCES[dtype] / 2)
+    assert (own_gradient - gradient).norm() < TOLERANCES[dtype] * gradient.norm()
+
+
+@pytest.mark.parametrize(("is_native", "said"), [(True, "cpu, bfloat16"), (False, "cpu, bfloat16 (emulated")])
+def test_bf16_that_is_asked_for_is_done_and_said_to_be_emulated_where_it_is(
+    is_native: bool, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lal.train.precision.has_native_bf16", lambda _: is_native)
+    model = new_model()
+    machine = prepare(model, new_plan(precision="bf16").params)
+    assert model.compute_dtype == torch.bfloat16
+    assert machine.startswith(said)
+    assert ("slower" in machine) is not is_native

@@ -25,8 +25,11 @@ Port = Annotated[int, typer.Option(min=1, max=65535, help="where to listen, on t
 
 def ui(port: Port = 5000) -> None:
     """Compare runs in the browser; Ctrl-C ends it."""
-    from lal.tracking.store import ENVIRONMENT, database_path, open_store, server_command, view_link
+    from lal.tracking.store import ENVIRONMENT, database_path, open_store, server_command, shared_store, view_link
 
+    if address := shared_store():
+        typer.echo(f"MLFLOW_TRACKING_URI names a server, which shows its runs itself: {address}")
+        return
     root = project_root()
     if not database_path(root).exists():
         problem = f"{database_path(root)}: not there, so there is no run to show"

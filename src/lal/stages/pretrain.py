@@ -1,5 +1,6 @@
 """Pretraining: a network that has seen nothing learns to predict the next token of the corpus."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,6 @@ import numpy as np
 
 from lal.errors import DataError
 from lal.files import read_json, sha256
-from lal.model.folder import save_model
 from lal.model.generate import stream
 from lal.model.sampling import Sampling
 from lal.model.transformer import Config, Transformer, count_parameters
@@ -15,9 +15,10 @@ from lal.params import Params
 from lal.reporting import Reporter
 from lal.text.batches import WindowBatches, consecutive_windows
 from lal.text.tokenizer import Tokenizer
-from lal.train.fit import fit, write_curve
+from lal.train.fit import fit, write_trained
 from lal.train.loop import Plan, memory_for
 from lal.train.precision import prepare
+from lal.train.processes import ALONE, Processes
 from lal.train.resume import identity, open_checkpoints
 
 SAMPLE_TOKENS = 40
@@ -28,7 +29,15 @@ _REMEDY = "run `dvc repro tokenizer`"
 
 
 def pretrain(
-    *, params: Params, tokenizer: Path, tokens: Path, base: Path, curve: Path, scratch: Path, reporter: Reporter
+    *,
+    params: Params,
+    tokenizer: Path,
+    tokens: Path,
+    base: Path,
+    curve: Path,
+    scratch: Path,
+    reporter: Reporter,
+    processes: Processes = ALONE,
 ) -> dict[str, Any]:
     """Trains the base model.
 
@@ -40,6 +49,7 @@ def pretrain(
         curve: CSV to write, one row a validation.
         scratch: Folder for checkpoints.
         reporter: Is told how it goes.
+        processes: Who else trains this model; the first of them writes it.
 
     Returns:
         Metrics; the validation covers the whole split, in windows of the model's own context.
@@ -52,32 +62,41 @@ def pretrain(
     training, validation = (_read_tokens(tokens, split, vocabulary) for split in ("train", "validation"))
     with memory_for("pretrain: the model", "lower the sizes in model.size, or tokenizer.vocabulary_size"):
         model = Transformer(Config.from_params(params.model, vocabulary.vocabulary_size), seed=params.seed)
-        machine = prepare(model, params.pretrain)
+        machine = prepare(model, params.pretrain, processes)
     reporter.say(f"pretrain: {count_parameters(model):,} parameters, {len(training):,} training tokens, on {machine}")
     context_length, batch_size = model.config.context_length, params.pretrain.batch_size
     batches = WindowBatches(training, context_length, batch_size, params.seed)
     # A document's end before the split makes its first token a target, too.
     held_out = consecutive_windows(validation, context_length, batch_size, before=vocabulary.end_id)
+    sample = _sampler(model, vocabulary, params.seed)
+    origin = _origin(params, [tokenizer / "tokenizer.json", tokens / "train.bin", tokens / "validation.bin"])
+    plan = Plan("pretrain", params.pretrain, params.pretrain.steps, batches)
+    with open_checkpoints(scratch, identity(origin, machine, Path(__file__)), reporter, processes) as checkpoints:
+        fitted = fit(model, plan, held_out, vocabulary, checkpoints, reporter, sample, processes)
+        assert fitted.validation.num_bytes == vocabulary.count_bytes(validation), "not every byte was scored"
+        metrics = {"parameters": count_parameters(model), **fitted.metrics()}
+        write_trained(base, curve, model, vocabulary, origin | {"training": metrics}, fitted.rows, processes)
+    return metrics | fitted.timing()
 
-    def sample() -> str:
-        ids = stream(model, [vocabulary.end_id], SAMPLING, SAMPLE_TOKENS, vocabulary.end_id, params.seed)
-        return f"  it writes: {vocabulary.decode(ids)!r}"
 
-    inputs = [tokenizer / "tokenizer.json", tokens / "train.bin", tokens / "validation.bin"]
-    origin = {
+def _origin(params: Params, inputs: Sequence[Path]) -> dict[str, Any]:
+    """What the model is made from."""
+    return {
         "stage": "pretrain",
         "params": params.model_dump(mode="json", include={"seed", "model", "pretrain"}),
         "inputs": {path.name: sha256(path) for path in inputs},
         "parent": None,
     }
-    plan = Plan("pretrain", params.pretrain, params.pretrain.steps, batches)
-    with open_checkpoints(scratch, identity(origin, machine, Path(__file__)), reporter) as checkpoints:
-        fitted = fit(model, plan, held_out, vocabulary, checkpoints, reporter, sample)
-        assert fitted.validation.num_bytes == vocabulary.count_bytes(validation), "not every byte was scored"
-        metrics = {"parameters": count_parameters(model), **fitted.metrics()}
-        save_model(base, model, vocabulary, origin | {"training": metrics})
-        write_curve(curve, fitted.rows)
-    return metrics | fitted.timing()
+
+
+def _sampler(model: Transformer, vocabulary: Tokenizer, seed: int) -> Callable[[], str]:
+    """Lets the model begin a document, the same draws each time."""
+
+    def sample() -> str:
+        ids = stream(model, [vocabulary.end_id], SAMPLING, SAMPLE_TOKENS, vocabulary.end_id, seed)
+        return f"  it writes: {vocabulary.decode(ids)!r}"
+
+    return sample
 
 
 def _check_tokenizer(meta: Path, tokenizer: Path) -> None:

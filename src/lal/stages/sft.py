@@ -9,21 +9,30 @@ from typing import Any
 
 from lal.errors import TrainingError
 from lal.files import sha256
-from lal.model.folder import LoadedModel, load_model, save_model
+from lal.model.folder import SEALED, LoadedModel, load_model
 from lal.model.transformer import count_parameters
 from lal.params import Params, SftParams
 from lal.records import PERSONA_TASK, Conversation, read_records
 from lal.reporting import Reporter
 from lal.text.batches import Batch, ConversationBatches, pad_rows
 from lal.text.chat import Rendered, render
-from lal.train.fit import fit, write_curve
+from lal.train.fit import fit, write_trained
 from lal.train.loop import Plan, memory_for
 from lal.train.precision import prepare
+from lal.train.processes import ALONE, Processes
 from lal.train.resume import identity, open_checkpoints
 
 
 def sft(
-    *, params: Params, base: Path, conversations: Path, instruct: Path, curve: Path, scratch: Path, reporter: Reporter
+    *,
+    params: Params,
+    base: Path,
+    conversations: Path,
+    instruct: Path,
+    curve: Path,
+    scratch: Path,
+    reporter: Reporter,
+    processes: Processes = ALONE,
 ) -> dict[str, Any]:
     """Trains the model that answers; shape and tokenizer are those of the base model.
 
@@ -35,6 +44,7 @@ def sft(
         curve: CSV to write, one row a validation.
         scratch: Folder for checkpoints.
         reporter: Is told how it goes.
+        processes: Who else trains this model; the first of them writes it.
 
     Returns:
         Metrics; the validation covers `sft.validation_conversations`, answers only.
@@ -44,34 +54,35 @@ def sft(
     """
     with memory_for("sft: the base model", "make it smaller: lower the sizes in model.size"):
         loaded = load_model(base)
-        machine = prepare(loaded.model, params.sft)
+        machine = prepare(loaded.model, params.sft, processes)
     model, vocabulary, settings = loaded.model, loaded.tokenizer, params.sft
     files = {split: conversations / f"{split}.jsonl" for split in ("train", "validation")}
     training, num_dropped = _read_usable(files["train"], loaded, reporter)
     validation, _ = _read_usable(files["validation"], loaded, reporter)
-    # A draw, not a secret.
-    chosen = random.Random(params.seed).sample(validation, min(settings.validation_conversations, len(validation)))  # noqa: S311
+    chosen = _draw(validation, settings.validation_conversations, params.seed)
     held_out = _validation_batches([shown.rendered for shown in chosen], settings.batch_size, vocabulary.end_id)
-
     rows = _rows_of_an_epoch(files["train"], training, settings)
     batches = ConversationBatches(rows, settings.batch_size, params.seed, vocabulary.end_id)
     plan = Plan("sft", settings, math.ceil(settings.epochs * batches.steps_per_epoch), batches)
     reporter.say(f"sft: {len(rows):,} rows an epoch, {plan.steps:,} steps, on {machine}")
-    inputs = [*files.values(), *(base / name for name in ("model.safetensors", "config.json", "tokenizer.json"))]
-    origin = {
+    origin = _origin(params, [*files.values(), *(base / name for name in SEALED)], loaded)
+    with open_checkpoints(scratch, identity(origin, machine, Path(__file__)), reporter, processes) as checkpoints:
+        fitted = fit(model, plan, held_out, vocabulary, checkpoints, reporter, processes=processes)
+        assert fitted.validation.num_bytes == sum(_answer_bytes(shown.conversation) for shown in chosen)
+        counts = {"parameters": count_parameters(model), "conversations": len(training)}
+        metrics = {**counts, "dropped_conversations": num_dropped, **fitted.metrics()}
+        write_trained(instruct, curve, model, vocabulary, origin | {"training": metrics}, fitted.rows, processes)
+    return metrics | fitted.timing()
+
+
+def _origin(params: Params, inputs: Sequence[Path], loaded: LoadedModel) -> dict[str, Any]:
+    """What the model is made from."""
+    return {
         "stage": "sft",
         "params": params.model_dump(mode="json", include={"seed", "sft"}),
         "inputs": {path.name: sha256(path) for path in inputs},
         "parent": loaded.provenance,
     }
-    with open_checkpoints(scratch, identity(origin, machine, Path(__file__)), reporter) as checkpoints:
-        fitted = fit(model, plan, held_out, vocabulary, checkpoints, reporter)
-        assert fitted.validation.num_bytes == sum(_answer_bytes(shown.conversation) for shown in chosen)
-        counts = {"parameters": count_parameters(model), "conversations": len(training)}
-        metrics = {**counts, "dropped_conversations": num_dropped, **fitted.metrics()}
-        save_model(instruct, model, vocabulary, origin | {"training": metrics})
-        write_curve(curve, fitted.rows)
-    return metrics | fitted.timing()
 
 
 @dataclass(frozen=True)
@@ -99,6 +110,11 @@ def _read_usable(path: Path, loaded: LoadedModel, reporter: Reporter) -> tuple[l
             f"{context_length} tokens and left out, the first {too_long[0].conversation.id!r}"
         )
     return usable, len(too_long)
+
+
+def _draw(shown: list[_Shown], count: int, seed: int) -> list[_Shown]:
+    """So many of them, the same each time; a draw, not a secret."""
+    return random.Random(seed).sample(shown, min(count, len(shown)))  # noqa: S311
 
 
 def _rows_of_an_epoch(path: Path, training: Sequence[_Shown], settings: SftParams) -> list[Rendered]:

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from lal.errors import LalError
-from lal.tracking.store import database_path, open_store
+from lal.tracking.store import has_store, open_store
 
 RUNS_A_PAGE = 1000
 
 
 def matching_runs(root: Path, prefix: str) -> list[str]:
     """Ids of the runs that begin so, stages and pipelines alike; none where there is no store."""
-    if not database_path(root).exists():
+    if not has_store(root):
         return []
     store = open_store(root)
     found: list[str] = []

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lal.errors import LostProcessError
 from lal.lineage import project_root
 from lal.tracking.points import Point, flatten_metrics, flatten_params, make_points
-from lal.tracking.store import database_path, probe
+from lal.tracking.store import probe, store_uri
 from lal.tracking.terminal import write_line
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def track(stage: str, params: Mapping[str, Any]) -> Iterator["Tracker"]:
     try:
         yield tracker
     except BaseException as error:
-        status = "KILLED" if isinstance(error, KeyboardInterrupt | SystemExit) else "FAILED"
+        status = "KILLED" if isinstance(error, KeyboardInterrupt | SystemExit | LostProcessError) else "FAILED"
         tracker.end(status, str(error) or type(error).__name__)
         raise
     tracker.end("FINISHED")
@@ -111,7 +112,7 @@ class MlflowTracker(Tracker):
         self._todo.append(lambda runs: runs.end(status, problem))
         self._flush(at_once=True)
         if self._points or self._todo:
-            self._warn(f"what is missing in {database_path(self._root)} is in metrics/{self._stage}.json")
+            self._warn(f"what is missing in {store_uri(self._root)} is in metrics/{self._stage}.json")
 
     def _flush(self, at_once: bool = False) -> None:
         if not at_once and time.monotonic() < self._due:
@@ -129,7 +130,7 @@ class MlflowTracker(Tracker):
     def _send(self) -> None:
         from lal.tracking.runs import open_runs
 
-        probe(database_path(self._root), must_exist=self._runs is not None)
+        probe(self._root, must_exist=self._runs is not None)
         if self._runs is None:
             self._runs = open_runs(self._root, self._stage, self._params)
             self.run_id = self._runs.child

@@ -1,10 +1,15 @@
-"""The MLflow store of a project: where it is, whether it can be written now, and what its first page shows."""
+"""The MLflow store of a project: where it is, whether it can be written now, and what its first page shows.
+
+A project keeps its runs in a file of its own, unless MLFLOW_TRACKING_URI, the variable that MLflow itself reads, names
+a server that several people or machines share.
+"""
 
 import contextlib
 import json
 import os
 import sqlite3
 import sys
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +31,8 @@ ENVIRONMENT = {
     "MLFLOW_DISABLE_AGENT_HINT": "1",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # 7 by default: a server that has gone would hold a stage up for minutes
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # 2 processes and 0.5 GB instead of 14 and 3 GB
 }
 
@@ -69,12 +76,18 @@ class Store:
         return found[0] if found else None
 
 
-def probe(database: Path, must_exist: bool) -> None:
-    """Asks SQLite whether the store can be written now; one that is yet to be made can.
+def probe(root: Path, must_exist: bool) -> None:
+    """Asks SQLite, or the server, whether the store can be written now; a file that is yet to be made can.
 
     Raises:
         sqlite3.Error: It is locked for longer than `PROBE_SECONDS`, damaged, read-only, or gone.
+        OSError: The server does not answer within `PROBE_SECONDS`.
     """
+    if address := shared_store():
+        if address.startswith(("http://", "https://")):
+            urllib.request.urlopen(f"{address.rstrip('/')}/health", timeout=PROBE_SECONDS).close()  # noqa: S310
+        return
+    database = database_path(root)
     if not must_exist and not database.exists():
         return
     connecting = sqlite3.connect(f"{database.as_uri()}?mode=rw", timeout=PROBE_SECONDS, uri=True)
@@ -97,7 +110,8 @@ def open_store(root: Path) -> Store:
     with FileLock(lock, timeout=10):
         client = MlflowClient(tracking_uri=store_uri(root))
         found = client.get_experiment_by_name(EXPERIMENT)
-        experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT, artifacts_uri(root))
+        place = None if shared_store() else artifacts_uri(root)  # A server knows where it keeps files.
+        experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT, place)
         _describe(client, experiment, dict(found.tags) if found else {})
         for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
             if is_dead(run.data.tags.get("lal.process", "")):
@@ -105,14 +119,24 @@ def open_store(root: Path) -> Store:
     return Store(client, experiment)
 
 
+def shared_store() -> str | None:
+    """The address of a tracking server that the environment names, such as http://tracking.example.org:5000."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or None
+
+
+def has_store(root: Path) -> bool:
+    """Whether there can be runs to find."""
+    return shared_store() is not None or database_path(root).exists()
+
+
 def database_path(root: Path) -> Path:
-    """The file the store is in."""
+    """The file the store of a project is in, if it is not a server's."""
     return root / "mlflow.db"
 
 
 def store_uri(root: Path) -> str:
     """The store's address; absolute, so that a stage in a temporary workspace writes to the same one."""
-    return f"sqlite:///{database_path(root)}"
+    return shared_store() or f"sqlite:///{database_path(root)}"
 
 
 def artifacts_uri(root: Path) -> str:

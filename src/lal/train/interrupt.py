@@ -8,27 +8,35 @@ from types import FrameType
 
 
 class StopRequest:
-    """Whether, and with which signal, this process has been asked to stop."""
+    """Whether, and with which signal, this process has been asked to stop.
 
-    def __init__(self) -> None:
-        self.signal_number: int | None = None
+    Args:
+        may_insist: Whether a second signal ends the process at once.
+
+    Attributes:
+        signal_number: The signal, or 0 before there is one.
+    """
+
+    def __init__(self, may_insist: bool) -> None:
+        self.signal_number = 0
+        self._may_insist = may_insist
 
     def receive(self, signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the handler's signature
-        """Remembers the first signal; the second one of its kind ends the process at once."""
+        """Remembers the first signal; the second one of its kind ends the process at once, if it may."""
         self.signal_number = signal_number
-        signal.signal(signal_number, signal.SIG_DFL)
-
-    @property
-    def exit_code(self) -> int:
-        """130 for Ctrl-C, 143 for `kill`, as shells have it."""
-        assert self.signal_number is not None
-        return 128 + self.signal_number
+        if self._may_insist:
+            signal.signal(signal_number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
-def stop_requests() -> Iterator[StopRequest]:
-    """Listens for SIGINT and SIGTERM inside the block; in another thread than the main one, Python hears nothing."""
-    request = StopRequest()
+def stop_requests(may_insist: bool = True) -> Iterator[StopRequest]:
+    """Listens for SIGINT and SIGTERM inside the block; in another thread than the main one, Python hears nothing.
+
+    Args:
+        may_insist: Whether a second signal ends the process at once. Not under torchrun: it passes on a Ctrl-C that the
+            terminal has sent to its processes already, and kills them itself after a while.
+    """
+    request = StopRequest(may_insist)
     if threading.current_thread() is not threading.main_thread():
         yield request
         return

@@ -18,6 +18,7 @@ from lal.model.transformer import Transformer
 from lal.params import TrainingParams
 from lal.text.batches import NO_TARGET, Batch
 from lal.train.optimizer import Optimizer
+from lal.train.processes import ALONE, Processes, whole
 from lal.train.schedule import rate_multiplier
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "Storage size calculation overflowed")
@@ -60,7 +61,9 @@ class Plan:
     batches: Callable[[int], Batch]
 
 
-def training_steps(model: Transformer, optimizer: Optimizer, plan: Plan, done: int = 0) -> Iterator[Step]:
+def training_steps(
+    model: Transformer, optimizer: Optimizer, plan: Plan, done: int = 0, processes: Processes = ALONE
+) -> Iterator[Step]:
     """Trains; yields after each step, when the weights have moved.
 
     Args:
@@ -68,6 +71,7 @@ def training_steps(model: Transformer, optimizer: Optimizer, plan: Plan, done: i
         optimizer: Of this model.
         plan: What to learn from and how.
         done: Steps taken before, in an earlier process.
+        processes: Who else learns from the same batches.
 
     Raises:
         TrainingError: The loss or the gradient is not a finite number, or a batch does not fit into the memory. The
@@ -79,7 +83,7 @@ def training_steps(model: Transformer, optimizer: Optimizer, plan: Plan, done: i
         rate = params.learning_rate * multiplier
         batch = plan.batches(number - 1)
         num_tokens = int((batch.targets != NO_TARGET).sum())
-        loss, grad_norm = _learn(model, plan, batch, num_tokens)
+        loss, grad_norm = _learn(model, plan, processes, batch, num_tokens)
         if not (math.isfinite(loss) and math.isfinite(grad_norm)):
             raise divergence(plan, number, f"loss {loss:.4g}, gradient of length {grad_norm:.4g}")
         optimizer.step(multiplier)
@@ -132,13 +136,15 @@ def sum_of_losses(model: Transformer, batch: Batch) -> Tensor:
     return F.cross_entropy(model.head(hidden), targets, reduction="sum")
 
 
-def _learn(model: Transformer, plan: Plan, batch: Batch, num_tokens: int) -> tuple[float, float]:
+def _learn(model: Transformer, plan: Plan, processes: Processes, batch: Batch, num_tokens: int) -> tuple[float, float]:
     """Leaves the clipped gradient of one batch in the model; gives its mean loss and the gradient's length."""
     assert num_tokens, "a batch without targets"
     model.zero_grad(set_to_none=True)
-    num_rows, width = batch.inputs.shape
+    own = processes.share(batch)
+    num_rows, width = own.inputs.shape
     with memory_for(f"{plan.section}: a batch of {num_rows} rows of {width} tokens", less_memory(plan)):
-        loss = sum_of_losses(model, batch) / num_tokens
+        loss = sum_of_losses(model, own) / num_tokens
         loss.backward()  # type: ignore[no-untyped-call]  # torch's decorator hides the types
+    loss = processes.sum_gradients(model, loss)
     grad_norm = nn.utils.clip_grad_norm_(model.parameters(), plan.params.max_grad_norm)
-    return loss.item(), grad_norm.item()
+    return loss.item(), whole(grad_norm).item()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lal.params import TrainingParams
+from lal.train.processes import slice_like, whole
 
 MUON_MOMENTUM = 0.95
 ADAMW_BETAS = (0.9, 0.95)
@@ -71,7 +72,9 @@ class Muon:
             matrices: list[Tensor] = list(group.values())
             gradients = torch.stack([_gradient(matrix) for matrix in matrices])
             momentum.lerp_(gradients, 1 - MUON_MOMENTUM)
-            update = orthogonalise(gradients.lerp_(momentum, MUON_MOMENTUM).to(self._dtype)).float()
+            # A sliced matrix (see `processes`) is put together for this: half of one has other singular values.
+            averaged = whole(gradients.lerp_(momentum, MUON_MOMENTUM))
+            update = slice_like(orthogonalise(averaged.to(self._dtype)).float(), momentum)
             rows, columns = momentum.shape[1:]
             if self._weight_decay:
                 torch._foreach_mul_(matrices, 1 - rate * self._weight_decay)
@@ -84,12 +87,6 @@ class Muon:
             for group, momentum in zip(self._groups, self._momenta, strict=True)
             for name, row in zip(group, momentum.unbind(), strict=True)
         }
-
-    @torch.no_grad()
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Takes up what `state` gave."""
-        for name, momentum in self.state().items():
-            momentum.copy_(state[name])
 
 
 class AdamW:
@@ -134,12 +131,6 @@ class AdamW:
             for which, value in self._adamw.state[parameter].items()
         }
 
-    @torch.no_grad()
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Takes up what `state` gave."""
-        for name, value in self.state().items():
-            value.copy_(state[name])
-
 
 class Optimizer:
     """All weights of a model, each moved by the method and at the rate that params.yaml gives it.
@@ -173,13 +164,11 @@ class Optimizer:
             part.step(multiplier)
 
     def state(self) -> dict[str, Tensor]:
-        """Everything the next step depends on, beside weights and gradients. The tensors are live, not copies."""
-        return {name: value for part in self._parts for name, value in part.state().items()}
+        """Everything the next step depends on, beside weights and gradients.
 
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Takes up what `state` gave, exactly."""
-        for part in self._parts:
-            part.restore(state)
+        The tensors are live, not copies: who copies an earlier state into them goes on from there, exactly.
+        """
+        return {name: value for part in self._parts for name, value in part.state().items()}
 
 
 def _gradient(parameter: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Where and in which numbers a model is trained: the device, fp32 or bf16, plain or compiled."""
 
-import copy
+import dataclasses
 from typing import Any
 
 import torch
@@ -10,18 +10,10 @@ from lal.params import TrainingParams
 from lal.reporting import Reporter
 from lal.text.batches import Batch
 from lal.train.loop import sum_of_losses
+from lal.train.processes import ALONE, Processes
 
 NATIVE_BF16 = ("avx512_bf16", "amx_bf16")
 """Processor features with which a bf16 product is 4.5 times as fast as fp32; without one it is emulated and slower."""
-
-
-def choose_device() -> torch.device:
-    """The fastest device there is; nothing needs more than the processor."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
 
 
 def choose_dtype(params: TrainingParams, device: torch.device) -> torch.dtype:
@@ -43,27 +35,32 @@ def has_native_bf16(device: torch.device) -> bool:
     return any(capabilities.get(feature, False) for feature in NATIVE_BF16)
 
 
-def prepare(model: Transformer, params: TrainingParams) -> str:
+def prepare(model: Transformer, params: TrainingParams, processes: Processes = ALONE) -> str:
     """Puts the model where it trains fastest, in the type that params.yaml asks for; says so: `cpu, bfloat16`."""
-    device = choose_device()
-    model.to(device)
+    device = processes.choose_device()
+    if not processes.is_sharded:  # A sharded model may not fit there before it is sliced.
+        model.to(device)
     model.compute_dtype = choose_dtype(params, device)
-    return f"{device.type}, {str(model.compute_dtype).removeprefix('torch.')}"
+    is_emulated = model.compute_dtype == torch.bfloat16 and not has_native_bf16(device)
+    slowly = " (emulated: slower than fp32 here)" if is_emulated else ""
+    return f"{device.type}, {str(model.compute_dtype).removeprefix('torch.')}{slowly}"
 
 
-def compile_blocks(model: Transformer, example: Batch, reporter: Reporter) -> None:
+def compile_blocks(model: Transformer, example: Batch, reporter: Reporter, device: torch.device) -> None:
     """Compiles each block, so that its elementwise parts run as one; without a working compiler, leaves all as it is.
 
     One compilation serves all blocks, so the cost (10-20 s the first time on a machine, about 1 s afterwards) does not
-    grow with depth. It is first tried on a copy: a compiler is found missing only when it is used.
+    grow with depth. It is first tried on a model of one block: a compiler is found missing only when it is used.
 
     Args:
-        model: In place, on its device and in its type.
+        model: In place, in its type; sliced, if at all, afterwards.
         example: A batch of the shape that training will use.
         reporter: Is told when compiling does not work here.
+        device: Where the model will compute.
     """
-    trial = copy.deepcopy(model)
     try:
+        trial = Transformer(dataclasses.replace(model.config, num_layers=1)).to(device)
+        trial.compute_dtype = model.compute_dtype
         _compile_each(trial)
         sum_of_losses(trial, example).backward()  # type: ignore[no-untyped-call]  # torch's decorator hides the types
     except Exception as error:  # Whatever goes wrong in the compiler, training can do without it.

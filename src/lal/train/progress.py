@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from lal.reporting import Reporter
 from lal.train.loop import Step
+from lal.train.processes import Processes
 
 REPORT_EVERY = 10
 """Steps between points of the training curve; their mean is what is reported."""
@@ -19,11 +20,13 @@ class Progress:
         steps: Of the whole run.
         done: Taken in earlier processes.
         reporter: Gets the curve and the lines.
+        processes: Of which the first alone draws the bar.
     """
 
-    def __init__(self, steps: int, done: int, reporter: Reporter) -> None:
+    def __init__(self, steps: int, done: int, reporter: Reporter, processes: Processes) -> None:
         self._steps, self._reporter = steps, reporter
-        self._bar = tqdm(total=steps, initial=done, unit="step", disable=not sys.stderr.isatty(), file=sys.stderr)
+        is_hidden = not (processes.is_first and sys.stderr.isatty())
+        self._bar = tqdm(total=steps, initial=done, unit="step", disable=is_hidden, file=sys.stderr)
         self._start = time.perf_counter()
         self._num_steps = self._num_tokens = 0
         self._recent: list[float] = []

@@ -10,8 +10,8 @@
 A checkpoint is one file: 32 bytes of SHA-256, then safetensors whose metadata carries the numbers as JSON. It is read
 without running code, and a flipped bit, which safetensors alone loads silently, is found.
 
-The same bytes are promised on a CPU, with the same number of threads. A GPU adds up in an order that varies: there a
-run goes on from exactly where it stood, and ends near the other, not in its bytes.
+The same bytes are promised on a CPU, with the same number of threads and of processes. A GPU adds up in an order that
+varies: there a run goes on from exactly where it stood, and ends near the other, not in its bytes.
 """
 
 import contextlib
@@ -33,6 +33,7 @@ import lal
 from lal.errors import DataError, TrainingError
 from lal.files import read_json, sha256, write_bytes, write_json
 from lal.reporting import Reporter
+from lal.train.processes import ALONE, Processes
 
 FORMAT = 1
 """Part of every fingerprint: a checkpoint of another layout is never read."""
@@ -127,17 +128,34 @@ class Checkpoints:
         return self._folder / "0.checkpoint", self._folder / "1.checkpoint"
 
 
+class NoCheckpoints(Checkpoints):
+    """What a process has that does not write: the first of several reads and writes for all of them."""
+
+    def __init__(self) -> None: ...
+
+    def load(self) -> None:
+        """Finds nothing."""
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Keeps nothing."""
+
+
 @contextlib.contextmanager
-def open_checkpoints(scratch: Path, identity: Mapping[str, Any], reporter: Reporter) -> Iterator[Checkpoints]:
+def open_checkpoints(
+    scratch: Path, identity: Mapping[str, Any], reporter: Reporter, processes: Processes = ALONE
+) -> Iterator[Checkpoints]:
     """Lends the checkpoints of one run, and removes them once the block has ended well.
 
     Says what differs from the run before when there is nothing to continue from. The newest three other runs keep
     theirs, so that a setting that was tried in between costs nothing; older ones go, unless a process trains them.
-    This process never shares a folder with another one.
+    This process never shares a folder with another one; of several that train one model, the first holds the lock.
 
     Raises:
         TrainingError: Another process is training this very run.
     """
+    if not processes.is_first:
+        yield NoCheckpoints()
+        return
     folder = scratch / hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     scratch.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(scratch / "lock"):

@@ -11,6 +11,7 @@ from lal.model.transformer import Transformer
 from lal.text.batches import NO_TARGET, Batch
 from lal.text.tokenizer import Tokenizer
 from lal.train.loop import sum_of_losses
+from lal.train.processes import ALONE, Processes
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,18 @@ class Validation:
 
 
 @torch.no_grad()
-def validate(model: Transformer, batches: Sequence[Batch], tokenizer: Tokenizer) -> Validation:
-    """Scores every target of the batches, in the model's compute type.
+def validate(
+    model: Transformer, batches: Sequence[Batch], tokenizer: Tokenizer, processes: Processes = ALONE
+) -> Validation:
+    """Scores every target of the batches, in the model's compute type; several processes share the rows of each.
 
     Not compiled: the shapes differ from training's, and each would cost seconds.
     """
     with torch.compiler.set_stance("force_eager"):
         # float64, in a fixed order: the sum is the same each time, however many tokens there are.
-        nats = math.fsum(sum_of_losses(model, batch).item() for batch in batches)
+        own = math.fsum(sum_of_losses(model, processes.share(batch)).item() for batch in batches)
+    processes.forget_unsharded(model)
+    nats = processes.sum(own)
     counts = sum(
         (
             np.bincount(batch.targets[batch.targets != NO_TARGET], minlength=tokenizer.vocabulary_size)
