@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lal.errors import ModelError
-from lal.model.generate import Generated, generate_batch, next_token_logits, stream
+from lal.model.generate import CompiledStep, Generated, generate_batch, next_token_logits, stream
 from lal.model.sampling import Sampling
 from lal.model.transformer import Transformer
 
@@ -95,3 +95,53 @@ def test_next_token_logits_are_those_of_the_last_position(model: Transformer) ->
     logits = next_token_logits(model, [5, 6, 7])
     assert logits.shape == (270,)
     torch.testing.assert_close(logits, model(torch.tensor([[5, 6, 7]]))[0, -1].detach())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch's compiler imports deprecated parts of itself
+def test_a_compiled_step_gives_the_same_answers(model: Transformer, end_id: int) -> None:
+    """Six prompts in batches of four: rows end at different times, and the second batch has places left over."""
+    expected = [plain(model, prompt, 10, end_id) for prompt in PROMPTS]
+    assert generate_batch(model, PROMPTS, 10, end_id, compiled=CompiledStep(model, 4)) == expected
+    full = [[1] * 20, [2] * 24, [3]]
+    assert generate_batch(model, full, 100, -1, compiled=CompiledStep(model, 3)) == generate_batch(model, full, 100, -1)
+    one = CompiledStep(model, 1)
+    for prompt in PROMPTS[:3]:
+        answer = plain(model, prompt, 10, -1).ids
+        assert list(stream(model, prompt, Sampling(), 10, end_id=-1, compiled=one)) == answer
+
+
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step for one shape that is not compiled: what rows do in it can be tested in no time."""
+    monkeypatch.setattr(torch, "compile", lambda step, **_: step)
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("num_rows", [1, 4, 7])
+def test_rows_that_stay_in_place_give_the_same_answers(model: Transformer, end_id: int, num_rows: int) -> None:
+    expected = [plain(model, prompt, 10, end_id) for prompt in PROMPTS]
+    assert generate_batch(model, PROMPTS, 10, end_id, compiled=CompiledStep(model, num_rows)) == expected
+    full = [[1] * 20, [2] * 24, [3]]
+    answers = generate_batch(model, full, 100, -1, compiled=CompiledStep(model, num_rows))
+    assert answers == [plain(model, prompt, 100, -1) for prompt in full]
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_a_stream_through_a_step_for_one_row_says_the_same(model: Transformer) -> None:
+    step = CompiledStep(model, 1)
+    for prompt in PROMPTS:
+        answer = plain(model, prompt, 100, -1).ids
+        assert list(stream(model, prompt, Sampling(), 100, end_id=-1, compiled=step)) == answer
+
+
+def test_a_computer_without_a_compiler_is_told_so(model: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(step: object, **_: object) -> Callable[..., None]:
+        def call(*_: object) -> None:
+            raise RuntimeError("no C++ compiler\nand a long story")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", broken)
+    with pytest.raises(ModelError, match="does not work here \\(no C\\+\\+ compiler\\)"):
+        CompiledStep(model, 1)

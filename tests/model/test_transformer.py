@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-import transformers
 from torch import Tensor
 
 from lal.model.layers import feed_forward_width
 from lal.model.transformer import Config, Transformer, count_parameters
 from lal.params import ModelParams
+from tests.reference_model import reference
 
 NewModel = Callable[..., Transformer]
 LAYOUTS = [
@@ -19,31 +19,6 @@ LAYOUTS = [
     for num_kv_heads in (4, 2, 1)
     for tied in (False, True)
 ]
-
-
-def reference(model: Transformer) -> Any:
-    """The same network by transformers, with the same weights under the same names."""
-    ours = model.config
-    settings = {
-        "vocab_size": ours.vocabulary_size,
-        "hidden_size": ours.width,
-        "intermediate_size": ours.feed_forward_width,
-        "num_hidden_layers": ours.num_layers,
-        "num_attention_heads": ours.num_heads,
-        "num_key_value_heads": ours.num_kv_heads,
-        "head_dim": ours.head_width,
-        "max_position_embeddings": ours.context_length,
-        "tie_word_embeddings": ours.tied_embeddings,
-    }
-    if ours.query_key_norm:
-        theirs = transformers.Qwen3ForCausalLM(transformers.Qwen3Config(**settings))
-    else:
-        theirs = transformers.LlamaForCausalLM(transformers.LlamaConfig(**settings))
-    weights = model.state_dict()
-    if ours.tied_embeddings:
-        weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
-    theirs.load_state_dict(weights, strict=True)
-    return theirs.eval()
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -92,6 +67,20 @@ def test_a_position_sees_nothing_that_comes_after_it(new_model: NewModel, ids: T
         after = model(changed)
         assert torch.equal(before[:, :place], after[:, :place])
         assert not torch.allclose(before[:, place:], after[:, place:])
+
+
+@pytest.mark.parametrize("query_key_norm", [True, False])
+def test_no_gradient_flows_back_from_a_position_to_one_after_it(
+    new_model: NewModel, ids: Tensor, query_key_norm: bool
+) -> None:
+    model = new_model(query_key_norm=query_key_norm)
+    embedded: list[Tensor] = []
+    model.model.embed_tokens.register_forward_hook(lambda _, __, stream: embedded.append(stream))
+    logits = model(ids)
+    for place in (0, 5, 23):
+        (gradient,) = torch.autograd.grad(logits[:, place].logsumexp(dim=-1).sum(), embedded[0], retain_graph=True)
+        reaches = gradient.abs().amax(dim=(0, 2)) > 0
+        assert reaches.tolist() == [other <= place for other in range(24)]
 
 
 @torch.inference_mode()

@@ -1,7 +1,8 @@
 """The one training loop."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ import torch
 
 from lal.errors import TrainingError
 from lal.model.transformer import Transformer
-from lal.text.batches import Batch
+from lal.text.batches import Batch, consecutive_windows, pad_rows
+from lal.text.chat import Rendered
 from lal.train.loop import Plan, memory_for, sum_of_losses, training_steps
 from lal.train.optimizer import Optimizer
-from tests.tiny_training import new_model, new_plan
+from tests.tiny_training import CONTEXT_LENGTH, new_model, new_plan, tokens
 
 
 def optimizer_of(model: Transformer, plan: Plan) -> Optimizer:
@@ -46,6 +48,46 @@ def test_the_loss_is_the_mean_over_positions_with_a_target() -> None:
         model(torch.from_numpy(inputs)).flatten(0, 1), torch.from_numpy(targets).flatten(), ignore_index=-1
     )
     assert sum_of_losses(model, Batch(inputs, targets)).item() / 3 == pytest.approx(expected.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("query_key_norm", [True, False])
+def test_a_padded_batch_costs_what_its_rows_cost_one_by_one(query_key_norm: bool) -> None:
+    """And what the same conversations cost when nothing is padded, loss and gradient alike."""
+    model = Transformer(replace(new_model().config, query_key_norm=query_key_norm), seed=1)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)), alpha=0.1)
+    rows = [
+        Rendered(ids=[5, 6, 7, 8, 9], is_answer=[False, False, True, True, True]),
+        Rendered(ids=[9, 1, 4], is_answer=[False, True, True]),
+        Rendered(ids=[*range(20, 36)], is_answer=[False] * 6 + [True] * 10),
+    ]
+
+    def learn(batches: Sequence[Batch]) -> tuple[float, list[torch.Tensor]]:
+        model.zero_grad()
+        losses = [sum_of_losses(model, batch) for batch in batches]
+        torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
+        return sum(loss.item() for loss in losses), [each.grad for each in model.parameters() if each.grad is not None]
+
+    padded, gradients = learn([pad_rows(rows, width=15, batch_size=5, pad_id=3)])
+    alone, expected = learn([pad_rows([row], width=len(row.ids) - 1, batch_size=1, pad_id=3) for row in rows])
+    assert padded == pytest.approx(alone, rel=1e-6)
+    for gradient, other in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(gradient, other, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("num_tokens", [17, 100, 129])
+def test_a_text_costs_the_same_however_many_windows_stand_side_by_side(num_tokens: int) -> None:
+    """What does not fill the last batch is padding, and costs nothing."""
+    model = new_model()
+    with torch.no_grad():
+        model.lm_head.weight.normal_(generator=torch.Generator().manual_seed(0))
+
+    def cost(batch_size: int) -> float:
+        windows = consecutive_windows(tokens()[:num_tokens], CONTEXT_LENGTH, batch_size)
+        return sum(sum_of_losses(model, batch).item() for batch in windows)
+
+    assert cost(4) == pytest.approx(cost(1), rel=1e-6)
 
 
 def test_what_has_no_target_leaves_no_gradient() -> None:

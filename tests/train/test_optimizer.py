@@ -7,7 +7,16 @@ import torch
 from torch import nn
 
 from lal.params import TrainingParams
-from lal.train.optimizer import AdamW, Muon, Optimizer, orthogonalise
+from lal.train.optimizer import (
+    ADAMW_BETAS,
+    MUON_MOMENTUM,
+    NEWTON_SCHULZ_COEFFICIENTS,
+    NEWTON_SCHULZ_STEPS,
+    AdamW,
+    Muon,
+    Optimizer,
+    orthogonalise,
+)
 from tests.tiny_training import new_plan
 
 SHAPES = {"square.a": (8, 8), "square.b": (8, 8), "tall": (16, 8), "wide": (8, 16)}
@@ -70,6 +79,58 @@ def test_muon_moves_matrices_as_torchs_muon_does(weight_decay: float) -> None:
         moved = (theirs[name] - matrices()[name]).norm()
         # Batched and single bf16 products round differently; 8 bits of mantissa leave a few thousandths of the way.
         assert (ours[name] - theirs[name]).norm() < 0.02 * moved
+
+
+def test_muon_in_fp32_is_torchs_muon_to_the_last_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch's always rounds to bf16; with that one call taken out, both compute the same to float32's precision."""
+    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
+    ours, theirs = matrices(), matrices()
+    muon = Muon(ours, learning_rate=0.02, weight_decay=0.1, dtype=torch.float32)
+    reference = torch.optim.Muon(
+        list(theirs.values()),
+        lr=0.02,
+        weight_decay=0.1,
+        momentum=MUON_MOMENTUM,
+        nesterov=True,
+        ns_coefficients=NEWTON_SCHULZ_COEFFICIENTS,
+        ns_steps=NEWTON_SCHULZ_STEPS,
+        adjust_lr_fn="original",
+    )
+    for step, multiplier in enumerate((0.1, 1.0, 1.0, 0.5, 0.01)):
+        give_gradients(ours, seed=step)
+        give_gradients(theirs, seed=step)
+        muon.step(multiplier)
+        reference.param_groups[0]["lr"] = 0.02 * multiplier
+        reference.step()  # type: ignore[no-untyped-call]  # torch's decorator hides the types
+    for name, start in matrices().items():
+        assert (ours[name] - theirs[name]).norm() < 1e-5 * (theirs[name] - start).norm()
+    momenta = dict(zip(SHAPES, [reference.state[matrix]["momentum_buffer"] for matrix in theirs.values()], strict=True))
+    for name, momentum in momenta.items():
+        torch.testing.assert_close(muon.state()[f"{name}.momentum"], momentum)
+
+
+def test_adamw_is_the_papers_algorithm() -> None:
+    """Algorithm 2 of Loshchilov and Hutter, in float64, with the rates and decays of two groups."""
+    settings = {"first": (0.02, 0.0), "second": (0.005, 0.1)}
+    generator = torch.Generator().manual_seed(0)
+    weights = {name: nn.Parameter(torch.randn(5, 3, generator=generator)) for name in settings}
+    expected = {name: weight.detach().double() for name, weight in weights.items()}
+    averages = {name: (torch.zeros(5, 3).double(), torch.zeros(5, 3).double()) for name in settings}
+    adamw = AdamW([({name: weights[name]}, *settings[name]) for name in settings])
+    beta1, beta2 = ADAMW_BETAS
+    for step, multiplier in enumerate((0.1, 1.0, 1.0, 0.5, 0.01), start=1):
+        give_gradients(weights, seed=step)
+        for name, (peak, decay) in settings.items():
+            gradient, rate = weights[name].grad, peak * multiplier
+            assert gradient is not None
+            mean = beta1 * averages[name][0] + (1 - beta1) * gradient.double()
+            square = beta2 * averages[name][1] + (1 - beta2) * gradient.double() ** 2
+            averages[name] = mean, square
+            direction = (mean / (1 - beta1**step)) / ((square / (1 - beta2**step)).sqrt() + 1e-8)
+            expected[name] = expected[name] - rate * decay * expected[name] - rate * direction
+        adamw.step(multiplier)
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight.detach().double(), expected[name], atol=1e-6, rtol=1e-6)
 
 
 def test_muon_in_fp32_and_bf16_go_the_same_way() -> None:

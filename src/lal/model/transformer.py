@@ -81,15 +81,21 @@ class Cache:
         num_rows: B.
         num_positions: Most positions there will be.
         like: Has the type and place of keys and values.
+        is_static: Each step looks at all the room there is, most of it masked, instead of what has been filled so far:
+            more arithmetic, but always of the same shape, as compiled code wants it.
     """
 
-    def __init__(self, config: Config, num_rows: int, num_positions: int, like: Tensor) -> None:
+    def __init__(self, config: Config, num_rows: int, num_positions: int, like: Tensor, is_static: bool) -> None:
+        self.num_positions, self.is_static = num_positions, is_static
         shape = (num_rows, config.num_kv_heads, num_positions, config.head_width)
         self.layers = [LayerCache(like.new_zeros(shape), like.new_zeros(shape)) for _ in range(config.num_layers)]
         self.lengths = torch.zeros(num_rows, dtype=torch.long, device=like.device)
 
     def keep(self, rows: Tensor) -> None:
-        """Forgets rows: (B,) true for those that stay."""
+        """Forgets rows: (B,) true for those that stay. In a static cache their places remain, empty."""
+        if self.is_static:
+            self.lengths = self.lengths * rows
+            return
         self.lengths = self.lengths[rows]
         for layer in self.layers:
             layer.keys, layer.values = layer.keys[rows], layer.values[rows]
@@ -148,7 +154,8 @@ class Decoder(nn.Module):
             here = slice(num_positions)
             return Where(self.cosines[here], self.sines[here], self.causal[here, here])
         positions = cache.lengths[:, None] + torch.arange(num_positions, device=cache.lengths.device)
-        visible = self.causal[positions, : int(positions.max()) + 1]
+        seen = cache.num_positions if cache.is_static else int(positions.max()) + 1
+        visible = self.causal[positions, :seen]
         return Where(self.cosines[positions][:, None], self.sines[positions][:, None], visible[:, None], positions)
 
 
@@ -185,10 +192,10 @@ class Transformer(nn.Module):
         """
         return self.head(self.hidden(ids, cache))
 
-    def new_cache(self, num_rows: int, num_positions: int) -> Cache:
+    def new_cache(self, num_rows: int, num_positions: int, is_static: bool = False) -> Cache:
         """Room for what generation remembers: rows side by side, and the most positions there will be."""
         like = torch.empty(0, dtype=self.compute_dtype, device=self.device)
-        return Cache(self.config, num_rows, num_positions, like)
+        return Cache(self.config, num_rows, num_positions, like, is_static)
 
     @property
     def device(self) -> torch.device:
