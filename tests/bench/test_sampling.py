@@ -7,7 +7,6 @@ import pytest
 import torch
 import transformers
 
-from bench import sampling
 from bench.sampling import Contestant, measure, race
 from lal.errors import LalError
 from tests.tiny_model import write_speaking_model
@@ -41,7 +40,7 @@ def fixed(name: str, num_rows: int, token: int, compile_seconds: float = 0.0) ->
 def test_tokens_a_second_are_rows_times_tokens_over_the_best_rounds_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     durations = iter([4.0, 1.0, 2.0, 0.5])  # two engines in turns, two rounds
     ticks = itertools.chain.from_iterable((10 * n, 10 * n + seconds) for n, seconds in enumerate(durations))
-    monkeypatch.setattr(sampling.time, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr("bench.sampling.time.perf_counter", lambda: next(ticks))
     rows = race([fixed("transformers", 32, 5), fixed("lal, compiled", 32, 5, 12.34)], 20, num_new=10, rounds=2)
     assert [row["tokens a second"] for row in rows] == [160, 640]
     assert [row["times transformers"] for row in rows] == [1.0, 4.0]
