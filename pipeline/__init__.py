@@ -117,6 +117,8 @@ def run(main: Callable[..., None]) -> None:
         # The gate stops the pipeline after it wrote everything: there is nothing to restore.
         hint = f"\n{RESTORE}" if "DVC_STAGE" in os.environ and not isinstance(error, GateError) else ""
         sys.exit(f"error: {error}{hint}" if isinstance(error, LalError) else missing_package(error))
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Torchrun tells processes to end that do so already.
 
 
 def _interrupt(*_: object) -> NoReturn:

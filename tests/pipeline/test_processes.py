@@ -66,7 +66,8 @@ class Project:
 
     def assert_same(self, stage: str, model: str) -> None:
         """What many processes have made is what one has made, but for the last digits."""
-        rows = [list(csv.DictReader((self.folder / way / f"{stage}.csv").open())) for way in ("one", "many")]
+        curves = [(self.folder / way / f"{stage}.csv").read_text().splitlines() for way in ("one", "many")]
+        rows = [list(csv.DictReader(curve)) for curve in curves]
         assert len(rows[0]) == len(rows[1]) > 1
         for one, many in zip(*rows, strict=True):
             assert {key: float(value) for key, value in many.items()} == pytest.approx(
