@@ -18,6 +18,7 @@ from lal.text.tokenizer import Tokenizer
 from lal.train.fit import fit, write_curve
 from lal.train.loop import Plan, memory_for
 from lal.train.precision import prepare
+from lal.train.preflight import preflight
 from lal.train.resume import identity, open_checkpoints
 
 SAMPLE_TOKENS = 40
@@ -71,6 +72,8 @@ def pretrain(
     }
     plan = Plan("pretrain", params.pretrain, params.pretrain.steps, batches)
     with open_checkpoints(scratch, identity(origin, machine, Path(__file__)), reporter) as checkpoints:
+        if not checkpoints.is_begun:
+            preflight(model, plan, held_out, reporter)
         fitted = fit(model, plan, held_out, vocabulary, checkpoints, reporter, sample)
         assert fitted.validation.num_bytes == vocabulary.count_bytes(validation), "not every byte was scored"
         metrics = {"parameters": count_parameters(model), **fitted.metrics()}

@@ -19,6 +19,7 @@ from lal.text.chat import Rendered, render
 from lal.train.fit import fit, write_curve
 from lal.train.loop import Plan, memory_for
 from lal.train.precision import prepare
+from lal.train.preflight import Start, preflight, trained_loss
 from lal.train.resume import identity, open_checkpoints
 
 
@@ -65,6 +66,9 @@ def sft(
         "parent": loaded.provenance,
     }
     with open_checkpoints(scratch, identity(origin, machine, Path(__file__)), reporter) as checkpoints:
+        if not checkpoints.is_begun:
+            start = Start(trained_loss(loaded.provenance), len(training), num_dropped)
+            preflight(model, plan, held_out, reporter, start)
         fitted = fit(model, plan, held_out, vocabulary, checkpoints, reporter)
         assert fitted.validation.num_bytes == sum(_answer_bytes(shown.conversation) for shown in chosen)
         counts = {"parameters": count_parameters(model), "conversations": len(training)}
