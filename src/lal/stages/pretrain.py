@@ -15,6 +15,7 @@ from lal.params import Params
 from lal.reporting import Reporter
 from lal.text.batches import Batch, WindowBatches, consecutive_windows
 from lal.text.tokenizer import Tokenizer
+from lal.train.diagnosis import Facts, diagnose
 from lal.train.fit import fit, write_curve
 from lal.train.loop import Plan, memory_for
 from lal.train.precision import prepare
@@ -79,7 +80,10 @@ def pretrain(
         metrics = {"parameters": count_parameters(model), **fitted.metrics()}
         save_model(base, model, vocabulary, origin | {"training": metrics})
         write_curve(curve, fitted.rows)
-    return metrics | fitted.timing()
+    facts = Facts("pretrain", metrics["parameters"], fitted.num_tokens / len(training), len(training))
+    diagnosis = diagnose(fitted.rows, facts)
+    reporter.say(f"pretrain: {diagnosis}")
+    return metrics | fitted.timing() | {"diagnosis": diagnosis.metrics()}
 
 
 def _check_tokenizer(meta: Path, tokenizer: Path) -> None:

@@ -16,6 +16,7 @@ from lal.records import PERSONA_TASK, Conversation, read_records
 from lal.reporting import Reporter
 from lal.text.batches import Batch, ConversationBatches, pad_rows
 from lal.text.chat import Rendered, render
+from lal.train.diagnosis import Facts, diagnose
 from lal.train.fit import fit, write_curve
 from lal.train.loop import Plan, memory_for
 from lal.train.precision import prepare
@@ -75,7 +76,11 @@ def sft(
         metrics = {**counts, "dropped_conversations": num_dropped, **fitted.metrics()}
         save_model(instruct, model, vocabulary, origin | {"training": metrics})
         write_curve(curve, fitted.rows)
-    return metrics | fitted.timing()
+    epochs = fitted.steps / batches.steps_per_epoch
+    facts = Facts("sft", metrics["parameters"], epochs, round(fitted.num_tokens / epochs))
+    diagnosis = diagnose(fitted.rows, facts)
+    reporter.say(f"sft: {diagnosis}")
+    return metrics | fitted.timing() | {"diagnosis": diagnosis.metrics()}
 
 
 @dataclass(frozen=True)
