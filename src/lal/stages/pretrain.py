@@ -15,9 +15,11 @@ from lal.params import Params
 from lal.reporting import Reporter
 from lal.text.batches import WindowBatches, consecutive_windows
 from lal.text.tokenizer import Tokenizer
+from lal.train.diagnosis import Facts, diagnose
 from lal.train.fit import fit, write_trained
 from lal.train.loop import Plan, memory_for
 from lal.train.precision import prepare
+from lal.train.preflight import preflight
 from lal.train.processes import ALONE, Processes
 from lal.train.resume import identity, open_checkpoints
 
@@ -72,11 +74,16 @@ def pretrain(
     origin = _origin(params, [tokenizer / "tokenizer.json", tokens / "train.bin", tokens / "validation.bin"])
     plan = Plan("pretrain", params.pretrain, params.pretrain.steps, batches)
     with open_checkpoints(scratch, identity(origin, machine, Path(__file__)), reporter, processes) as checkpoints:
+        if processes.is_first and not checkpoints.is_begun:
+            preflight(model, plan, held_out, reporter)
         fitted = fit(model, plan, held_out, vocabulary, checkpoints, reporter, sample, processes)
         assert fitted.validation.num_bytes == vocabulary.count_bytes(validation), "not every byte was scored"
         metrics = {"parameters": count_parameters(model), **fitted.metrics()}
         write_trained(base, curve, model, vocabulary, origin | {"training": metrics}, fitted.rows, processes)
-    return metrics | fitted.timing()
+    facts = Facts("pretrain", metrics["parameters"], fitted.num_tokens / len(training), len(training))
+    diagnosis = diagnose(fitted.rows, facts)
+    reporter.say(f"pretrain: {diagnosis}")
+    return metrics | fitted.timing() | {"diagnosis": diagnosis.metrics()}
 
 
 def _origin(params: Params, inputs: Sequence[Path]) -> dict[str, Any]:

@@ -16,9 +16,11 @@ from lal.records import PERSONA_TASK, Conversation, read_records
 from lal.reporting import Reporter
 from lal.text.batches import Batch, ConversationBatches, pad_rows
 from lal.text.chat import Rendered, render
+from lal.train.diagnosis import Facts, diagnose
 from lal.train.fit import fit, write_trained
 from lal.train.loop import Plan, memory_for
 from lal.train.precision import prepare
+from lal.train.preflight import Start, preflight, trained_loss
 from lal.train.processes import ALONE, Processes
 from lal.train.resume import identity, open_checkpoints
 
@@ -67,12 +69,19 @@ def sft(
     reporter.say(f"sft: {len(rows):,} rows an epoch, {plan.steps:,} steps, on {machine}")
     origin = _origin(params, [*files.values(), *(base / name for name in SEALED)], loaded)
     with open_checkpoints(scratch, identity(origin, machine, Path(__file__)), reporter, processes) as checkpoints:
+        if processes.is_first and not checkpoints.is_begun:
+            start = Start(trained_loss(loaded.provenance), len(training), num_dropped)
+            preflight(model, plan, held_out, reporter, start)
         fitted = fit(model, plan, held_out, vocabulary, checkpoints, reporter, processes=processes)
         assert fitted.validation.num_bytes == sum(_answer_bytes(shown.conversation) for shown in chosen)
         counts = {"parameters": count_parameters(model), "conversations": len(training)}
         metrics = {**counts, "dropped_conversations": num_dropped, **fitted.metrics()}
         write_trained(instruct, curve, model, vocabulary, origin | {"training": metrics}, fitted.rows, processes)
-    return metrics | fitted.timing()
+    epochs = fitted.steps / batches.steps_per_epoch
+    facts = Facts("sft", metrics["parameters"], epochs, round(fitted.num_tokens / epochs))
+    diagnosis = diagnose(fitted.rows, facts)
+    reporter.say(f"sft: {diagnosis}")
+    return metrics | fitted.timing() | {"diagnosis": diagnosis.metrics()}
 
 
 def _origin(params: Params, inputs: Sequence[Path], loaded: LoadedModel) -> dict[str, Any]:

@@ -59,6 +59,22 @@ def flatten_metrics(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, f
     return flat
 
 
+def flatten_texts(stage: str, metrics: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """The words of nested metrics under the names that numbers have there; they become tags, which MLflow's pages show.
+
+    Example:
+        >>> flatten_texts("sft", {"diagnosis": {"finding": "plateau"}, "items": 3, "lines": ["a"]})
+        {'sft/diagnosis.finding': 'plateau'}
+    """
+    flat: dict[str, str] = {}
+    for key, value in metrics.items():
+        if isinstance(value, Mapping):
+            flat |= flatten_texts(stage, value, f"{prefix}{key}.")
+        elif isinstance(value, str):
+            flat[metric_name(stage, f"{prefix}{key}")] = value
+    return flat
+
+
 def flatten_params(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Nested params under dotted names, each as text: words as they are, everything else as JSON.
 

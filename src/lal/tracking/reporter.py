@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lal.errors import LostProcessError
 from lal.lineage import project_root
-from lal.tracking.points import Point, flatten_metrics, flatten_params, make_points
+from lal.tracking.points import Point, flatten_metrics, flatten_params, flatten_texts, make_points
 from lal.tracking.store import probe, store_uri
 from lal.tracking.terminal import write_line
 
@@ -103,9 +103,9 @@ class MlflowTracker(Tracker):
         self._todo.append(lambda runs: runs.log_table(f"{name}/results.json", rows))
 
     def results(self, metrics: Mapping[str, Any]) -> None:
-        """The final numbers of the stage, nested as in metrics/<stage>.json."""
-        points = make_points(self._stage, flatten_metrics(metrics), 0)
-        self._todo.append(lambda runs: runs.log_results(points))
+        """The final numbers and words of the stage, nested as in metrics/<stage>.json."""
+        points, texts = make_points(self._stage, flatten_metrics(metrics), 0), flatten_texts(self._stage, metrics)
+        self._todo.append(lambda runs: runs.log_results(points, texts))
 
     def end(self, status: str, problem: str = "") -> None:
         """Sends what is left and closes the run as FINISHED, FAILED or KILLED."""

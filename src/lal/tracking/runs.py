@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lal import lineage
 from lal.errors import LalError
 from lal.files import read_json
-from lal.tracking.points import Point, at_end, changed_params, flatten_metrics, make_points, rename
+from lal.tracking.points import Point, at_end, changed_params, flatten_metrics, flatten_texts, make_points, rename
 from lal.tracking.store import LEADERBOARD, Store, open_store
 
 if TYPE_CHECKING:
@@ -51,9 +51,11 @@ class Runs:
             self.client.set_tag(self.child, "lal.curves", ",".join(curves))
         self.last_step |= {point.key: point.step for point in fresh}
 
-    def log_results(self, points: list[Point]) -> None:
-        """Writes final numbers, and on the outer run those of the leaderboard once more."""
+    def log_results(self, points: list[Point], texts: Mapping[str, str]) -> None:
+        """Writes final numbers, on the outer run those of the leaderboard once more, and final words as tags."""
         self.log_points(at_end(points, self.last_step))
+        for run in (self.child, self.parent):
+            _set_tags(self.client, run, texts)
         _log_points(self.client, self.parent, rename(points, LEADERBOARD))
 
     def log_points(self, points: Sequence[Point]) -> None:
@@ -172,8 +174,10 @@ def _adopt(client: "MlflowClient", parent: str, stage: str) -> None:
             if client.list_artifacts(run):
                 client.log_artifacts(parent, client.download_artifacts(run, ""))
             _list_tables(client, parent, json.loads(source.data.tags.get(TABLES, "[]")))
-    results = make_points(stage, flatten_metrics(_read(Path("metrics", f"{stage}.json"))), 0)
+    metrics = _read(Path("metrics", f"{stage}.json"))
+    results = make_points(stage, flatten_metrics(metrics), 0)
     _log_points(client, parent, [*at_end(results, last_step), *rename(results, LEADERBOARD)])
+    _set_tags(client, parent, flatten_texts(stage, metrics))
     client.set_tag(parent, f"lal.cached.{stage}", "true")
     client.set_tag(parent, f"lal.run.{stage}", run or "not recorded")
 
@@ -218,6 +222,11 @@ def _log_points(client: "MlflowClient", run: str, points: Sequence[Point]) -> No
     metrics = [Metric(point.key, point.value, point.time, point.step) for point in points]
     for start in range(0, len(metrics), METRICS_PER_BATCH):
         client.log_batch(run, metrics=metrics[start : start + METRICS_PER_BATCH])
+
+
+def _set_tags(client: "MlflowClient", run: str, texts: Mapping[str, str]) -> None:
+    for key, text in texts.items():
+        client.set_tag(run, key, text)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -48,6 +48,8 @@ LEADERBOARD = {
 
 LEADERBOARD_PARAMS = ("pretrain.learning_rate", "pretrain.steps", "sft.epochs", "tokenizer.vocabulary_size")
 
+LEADERBOARD_TAGS = ("lal.changed", "pretrain/diagnosis.finding", "sft/diagnosis.finding")
+
 NOTE = """\
 **One row is one `dvc repro`** (or `dvc exp run`), the stages that really ran are nested in it. The column *lal.changed*
 says which params differ from the run before.
@@ -56,6 +58,8 @@ says which params differ from the run before.
   questions. Look at the interval in the report before you believe a difference. `keep` is how often it leaves alone
   what is right already; `gate` is 1 if it may take the champion's place.
 - **Why?** Mark two runs, press *Compare*, switch on *Show diff only*. The chart view lays their curves over each other.
+- **What next?** `pretrain/diagnosis.finding` says how the training ended; the tags beside it, on the run's own page, say
+  by which numbers, and what to try.
 - **Which answers?** *Artifact view*, table `gold/results.json`: the same question, both answers, side by side.
 - **The report** is among a run's artifacts: `reports/gold.html`.
 """
@@ -163,7 +167,7 @@ def _describe(client: "MlflowClient", experiment: str, tags: Mapping[str, str]) 
         "searchFilter": "tags.`lal.kind` = 'pipeline'",
         "orderByKey": numbers[0],
         "orderByAsc": False,
-        "selectedColumns": [*numbers, *params, "tags.`lal.changed`"],
+        "selectedColumns": [*numbers, *params, *[f"tags.`{name}`" for name in LEADERBOARD_TAGS]],
     }
     wanted = {f"mlflow.sharedViewState.{VIEW}": json.dumps(view), "mlflow.note.content": NOTE}
     for key, value in wanted.items():

@@ -91,6 +91,11 @@ class Checkpoints:
         self._newest: Path | None = None
         self._is_trusted = False
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether the run has saved something."""
+        return any(path.exists() for path in self._slots())
+
     def load(self) -> Checkpoint | None:
         """The newest whole checkpoint, or None; a damaged one is named, and the one before it taken."""
         found: list[tuple[int, Path, Checkpoint]] = []
