@@ -1,5 +1,6 @@
 """The bench that kills `dvc repro`, on a stand-in for it that takes a second."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     source.write_text("import sys\n" + STAGE.replace("WAITS", "False"))
 
     def make(project: Project) -> None:
-        kill.shutil.rmtree(project.folder, ignore_errors=True)
+        shutil.rmtree(project.folder, ignore_errors=True)
         (project.folder / ".lal").mkdir(parents=True)
         (project.folder / "dvc.py").write_text(DVC)
         (project.folder / "stage.py").write_text(source.read_text())

@@ -28,8 +28,8 @@ Train = Callable[[Path, Listener], None]
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the stages read, a base model included."""
     folder = write_inputs(tmp_path_factory.mktemp("inputs"))
-    where = {"base": folder / "base", "curve": folder / "curve.csv", "scratch": folder / "scratch"}
-    read = {"tokenizer": folder / "tokenizer", "tokens": folder / "tokens"}
+    where: dict[str, Any] = {"base": folder / "base", "curve": folder / "curve.csv", "scratch": folder / "scratch"}
+    read: dict[str, Any] = {"tokenizer": folder / "tokenizer", "tokens": folder / "tokens"}
     pretrain(params=PARAMS, reporter=Listener(), **read, **where)
     return folder
 
@@ -40,6 +40,7 @@ def train(request: pytest.FixtureRequest, inputs: Path) -> Train:
 
     def run(out: Path, listener: Listener) -> None:
         where: dict[str, Any] = {"params": PARAMS, "curve": out / "curve.csv", "scratch": out / "scratch"}
+        read: dict[str, Any]
         if request.param == "sft":
             read = {"base": inputs / "base", "conversations": inputs / "conversations"}
             sft(instruct=out, reporter=listener, **read, **where)
@@ -71,7 +72,7 @@ def at_batch(step: int) -> None:
         def call(self: Any, number: int, ask: Any = ask) -> Any:
             return kill_self() if number == step else ask(self, number)
 
-        kind.__call__ = call  # type: ignore[method-assign]
+        kind.__call__ = call  # type: ignore[method-assign, assignment]
 
 
 def at_save(number: int) -> None:

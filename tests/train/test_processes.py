@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-from torch.distributed.distributed_c10d import HashStore
 
 from lal.errors import TrainingError
 from lal.text.batches import Batch
@@ -28,7 +27,8 @@ Weights = dict[str, torch.Tensor]
 @pytest.fixture
 def world() -> Iterator[None]:
     """A world of one process, in which every message is real and comes back."""
-    dist.init_process_group("gloo", store=HashStore(), rank=0, world_size=1)
+    store = dist.HashStore()  # type: ignore[attr-defined]  # torch exports it without saying so
+    dist.init_process_group("gloo", store=store, rank=0, world_size=1)
     yield
     dist.destroy_process_group()
 
