@@ -1,5 +1,9 @@
 """Where and in which numbers a model is trained."""
 
+import os
+import time
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -64,6 +68,18 @@ def test_without_a_working_compiler_training_goes_on_without_it_and_says_so(monk
     assert len(listener.lines) == 1
     assert listener.lines[0].startswith("torch.compile does not work here")
     sum_of_losses(model, plan.batches(0)).backward()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_what_a_killed_compiler_left_empty_is_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    for name, content, age in [("left", b"", 60.0), ("being-linked", b"", 0.0), ("whole", b"ELF", 60.0)]:
+        (tmp_path / f"{name}.so").write_bytes(content)
+        os.utime(tmp_path / f"{name}.so", (time.time() - age,) * 2)
+    compile_blocks(new_model(), new_plan().batches(0), Listener(), torch.device("cpu"))
+    found = {path.stem for path in tmp_path.glob("*.so")}
+    assert found == {"being-linked", "whole"}
 
 
 TOLERANCES = {torch.float32: 1e-4, torch.bfloat16: 0.05}

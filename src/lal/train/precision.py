@@ -1,6 +1,9 @@
 """Where and in which numbers a model is trained: the device, fp32 or bf16, plain or compiled."""
 
+import contextlib
 import dataclasses
+import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +17,9 @@ from lal.train.processes import ALONE, Processes
 
 NATIVE_BF16 = ("avx512_bf16", "amx_bf16")
 """Processor features with which a bf16 product is 4.5 times as fast as fp32; without one it is emulated and slower."""
+
+LINKING_SECONDS = 2.0
+"""A library of torch's cache that has been empty for longer is not being written any more."""
 
 
 def choose_dtype(params: TrainingParams, device: torch.device) -> torch.dtype:
@@ -59,6 +65,7 @@ def compile_blocks(model: Transformer, example: Batch, reporter: Reporter, devic
         device: Where the model will compute.
     """
     try:
+        _remove_unfinished()
         trial = Transformer(dataclasses.replace(model.config, num_layers=1)).to(device)
         trial.compute_dtype = model.compute_dtype
         _compile_each(trial)
@@ -69,6 +76,17 @@ def compile_blocks(model: Transformer, example: Batch, reporter: Reporter, devic
         reporter.say(f"torch.compile does not work here ({reason[0]:.100}): training without it, in the same quality")
         return
     _compile_each(model)
+
+
+def _remove_unfinished() -> None:
+    """Removes libraries that a killed compiler left empty in torch's cache: every later run would stumble over them."""
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+    for path in Path(cache_dir()).rglob("*.so"):
+        with contextlib.suppress(FileNotFoundError):
+            status = path.stat()
+            if status.st_size == 0 and time.time() - status.st_mtime > LINKING_SECONDS:
+                path.unlink()
 
 
 def _compile_each(model: Transformer) -> None:
