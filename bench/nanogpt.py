@@ -62,11 +62,11 @@ class PeerBlock(nn.Module):
 
     def forward(self, stream: Tensor) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
-        heads = (
+        queries, keys, values = (
             features.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, H, T, C / H)
             for features in self.query_key_value(self.attention_norm(stream)).chunk(3, dim=-1)
         )
-        mixed = F.scaled_dot_product_attention(*heads, is_causal=True)
+        mixed = F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
         stream = stream + self.gather(mixed.transpose(1, 2).flatten(2))
         thought: Tensor = self.contract(F.gelu(self.expand(self.thought_norm(stream))))
         return stream + thought

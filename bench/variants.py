@@ -6,14 +6,14 @@ variant has as many parameters as the default, or says how many it lacks.
     B rows in a batch        T positions in a row        C width        F width inside the feed-forward network
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lal.model.layers import NORM_EPSILON, FeedForward, Linear
-from lal.model.transformer import Transformer
+from lal.model.transformer import Block, Transformer
 
 
 class TwoMatrices(nn.Module):
@@ -62,23 +62,23 @@ class PlacedEmbedding(nn.Embedding):
 
 def gelu(model: Transformer, generator: torch.Generator) -> None:
     """GPT-2's activation in place of SwiGLU."""
-    for block in model.model.layers:
-        block.mlp = TwoMatrices(block.mlp, F.gelu, generator)
+    for block in _blocks(model):
+        block.register_module("mlp", TwoMatrices(block.mlp, F.gelu, generator))
 
 
 def squared_relu(model: Transformer, generator: torch.Generator) -> None:
     """max(0, x)^2 in place of SwiGLU: So et al. 2021, "Primer", https://arxiv.org/abs/2109.08668."""
-    for block in model.model.layers:
-        block.mlp = TwoMatrices(block.mlp, lambda features: F.relu(features).square(), generator)
+    for block in _blocks(model):
+        block.register_module("mlp", TwoMatrices(block.mlp, lambda features: F.relu(features).square(), generator))
 
 
 def layer_norm(model: Transformer, _: torch.Generator) -> None:
     """LayerNorm with gain and bias wherever the stream is normalised; queries and keys keep their RMSNorm."""
     width = model.config.width
-    for block in model.model.layers:
-        block.input_layernorm = nn.LayerNorm(width, NORM_EPSILON)
-        block.post_attention_layernorm = nn.LayerNorm(width, NORM_EPSILON)
-    model.model.norm = nn.LayerNorm(width, NORM_EPSILON)
+    for block in _blocks(model):
+        block.register_module("input_layernorm", nn.LayerNorm(width, NORM_EPSILON))
+        block.register_module("post_attention_layernorm", nn.LayerNorm(width, NORM_EPSILON))
+    model.model.register_module("norm", nn.LayerNorm(width, NORM_EPSILON))
 
 
 def no_positions(model: Transformer, _: torch.Generator) -> None:
@@ -91,3 +91,9 @@ def learned_positions(model: Transformer, generator: torch.Generator) -> None:
     """A learned vector a position in place of the rotation: 33k parameters more at context 256 and width 128."""
     no_positions(model, generator)
     model.model.embed_tokens = PlacedEmbedding(model.model.embed_tokens, model.config.context_length, generator)
+
+
+def _blocks(model: Transformer) -> Iterator[Block]:
+    for block in model.model.layers:
+        assert isinstance(block, Block)
+        yield block
