@@ -110,22 +110,28 @@ def test_both_train_in_turns_to_their_ends_and_their_rows_say_so(params: Pretrai
     assert float(str(rows[1]["loss"])) < 2.9
 
 
-def test_a_clock_runs_for_its_own_steps_only() -> None:
-    def steps(number: int, seconds: float) -> Iterator[int]:
+def test_runs_take_turns_and_end_together_each_on_its_own_clock() -> None:
+    order = []
+
+    def steps(name: str, number: int, seconds: float) -> Iterator[int]:
         for step in range(number):
+            order.append(name)
             time.sleep(seconds)
             yield step
 
-    slow, fast = (Run(name, 1, 8, 1, lambda _: torch.zeros(()), each) for name, each in
-                  (("slow", steps(4, 0.05)), ("fast", steps(8, 0.001))))  # fmt: skip
-    race([slow, fast], turn_seconds=0.06)
-    assert (len(slow.seconds), len(fast.seconds)) == (4, 8)
-    assert slow.total_seconds >= 0.2
-    assert fast.total_seconds < slow.total_seconds
+    runs = [
+        Run(name, 1, 8, 1, lambda _: torch.zeros(()), steps(name, number, seconds), number)
+        for name, number, seconds in (("long", 40, 0.005), ("short", 4, 0.01))
+    ]
+    race(runs, turn_seconds=0.001)
+    assert [len(run.seconds) for run in runs] == [40, 4]
+    assert runs[0].total_seconds >= 40 * 0.005
+    assert runs[1].total_seconds < runs[0].total_seconds
+    assert [place // 11 for place, name in enumerate(order) if name == "short"] == [0, 1, 2, 3]
 
 
 def test_clean_seconds_keep_the_first_step_whole_and_forget_disturbances() -> None:
-    run = Run("ours", 1, 8, 1, lambda _: torch.zeros(()), iter(()), seconds=[5.0, 1.0, 1.0, 1.0, 60.0])
+    run = Run("ours", 1, 8, 1, lambda _: torch.zeros(()), iter(()), 5, seconds=[5.0, 1.0, 1.0, 1.0, 60.0])
     assert run.total_seconds == 68
     assert run.clean_seconds == 9
 
@@ -149,5 +155,5 @@ def test_a_run_with_a_time_to_fill_makes_as_many_steps_as_fit(params: PretrainPa
 
 
 def test_every_recipe_is_one_that_lal_accepts(params: PretrainParams) -> None:
-    for recipe in [*RECIPES, recipe_for(3), recipe_for(10)]:
+    for recipe in [*RECIPES.values(), recipe_for(3), recipe_for(10)]:
         assert our_run(recipe, params, Characters(np.arange(65).repeat(100), TINY.held_out, 65)).num_parameters > 0
