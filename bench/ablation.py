@@ -314,14 +314,14 @@ def _verdict(paired: Sequence[float]) -> str:
     return "tie" if abs(mean) <= half else "worse" if mean > 0 else "better"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measures what is missing and reports it."""
     parser = argparse.ArgumentParser(prog="python -m bench.ablation", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--steps", type=int, default=300, help="of the default; the others get as much time")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each variant")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the default")
     parser.add_argument("--runs", type=Path, default=RUNS, help="file that keeps finished runs")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     params = load_params(options.params).model_dump(mode="json", include={"model", "pretrain", "tokenizer"})
     runs = Runs(options.runs, {"steps": options.steps, "params": params})
     measure(runs, options.params, options.steps, options.seeds)

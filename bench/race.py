@@ -75,10 +75,10 @@ def _shape(num_layers: int, num_heads: int, width: int, context_length: int) -> 
 RECIPES = {
     "peer": Recipe(
         "the peer's loss",
-        _shape(3, 2, 64, 64),
+        _shape(2, 2, 64, 128),
         {
-            "steps": 280,
-            "batch_size": 16,
+            "steps": 300,
+            "batch_size": 10,
             "learning_rate": 0.05,
             "embedding_learning_rate": 0.05,
             "head_learning_rate": 0.005,
@@ -288,13 +288,13 @@ def _minutes(text: Characters, params: PretrainParams, minutes: Sequence[float],
     report("race-minutes", "The best loss in so many minutes on TinyShakespeare", rows, page=page)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Runs what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m bench.race", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, nargs="+", help="train for so long instead, as well as it goes")
     parser.add_argument("--tune", action="store_true", help="hold out characters 80 to 90 %% instead of the last tenth")
     parser.add_argument("--goals", nargs="+", choices=RECIPES, default=[*RECIPES], help="which to run for; all")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     torch.set_num_threads(THREADS)
     text = Characters.of(read_shakespeare(options.tune))
     params = load_params(Path("params.yaml")).pretrain

@@ -3,11 +3,13 @@
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from bench import ablation as bench
 from bench.ablation import DEFAULT, VARIANTS, Runs, Text, Trainee, half_width, relative_step_time, rows_of
 from bench.shakespeare import Parts
 from lal.model.transformer import count_parameters
@@ -118,3 +120,27 @@ def test_the_table_pairs_seeds_and_calls_a_tie_a_tie(tmp_path: Path) -> None:
 def test_the_interval_is_students() -> None:
     assert half_width([1.0, 2.0, 3.0]) == pytest.approx(4.3027 / np.sqrt(3), rel=1e-4)
     assert math.isinf(half_width([1.0]))
+
+
+def test_what_was_measured_is_not_measured_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, params: Params
+) -> None:
+    asked: list[str] = []
+
+    def in_this_process(runs: Runs, jobs: list[tuple[Any, ...]]) -> None:
+        for measure_one, *arguments in jobs:
+            asked.append(arguments[0])
+            runs.add(measure_one(*arguments))
+
+    chosen = {name: VARIANTS[name] for name in (DEFAULT, "batch halved")}
+    monkeypatch.setattr(bench, "VARIANTS", chosen)
+    monkeypatch.setattr(bench, "_in_processes", in_this_process)
+    tokenizer = params.tokenizer.model_copy(update={"vocabulary_size": 270})
+    monkeypatch.setattr(bench, "load_params", lambda path: params.model_copy(update={"tokenizer": tokenizer}))
+    monkeypatch.setattr(bench, "read_shakespeare", lambda is_tuning: PARTS)
+    runs = Runs(tmp_path / "runs.jsonl", {"steps": 6})
+    bench.measure(runs, tmp_path / "params.yaml", steps=6, seeds=2)
+    assert asked == ["batch halved", DEFAULT, "batch halved", DEFAULT, "batch halved"]
+    assert [(row["variant"], row["seeds"]) for row in rows_of(runs, 6)] == [(DEFAULT, 2), ("batch halved", 2)]
+    bench.measure(Runs(tmp_path / "runs.jsonl", {"steps": 6}), tmp_path / "params.yaml", steps=6, seeds=2)
+    assert len(asked) == 5

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench import race as bench
 from bench.nanogpt import Peer, PeerConfig, peer_rate, peer_steps, random_batches
 from bench.race import RECIPES, Recipe, Run, judge, ngram_loss, our_run, peer_run, race, recipe_for, row_of
 from bench.shakespeare import Characters, Parts, for_tuning, mean_loss, windows
@@ -157,3 +158,22 @@ def test_a_run_with_a_time_to_fill_makes_as_many_steps_as_fit(params: PretrainPa
 def test_every_recipe_is_one_that_lal_accepts(params: PretrainParams) -> None:
     for recipe in [*RECIPES.values(), recipe_for(3), recipe_for(10)]:
         assert our_run(recipe, params, Characters(np.arange(65).repeat(100), TINY.held_out, 65)).num_parameters > 0
+
+
+def test_the_command_races_for_the_goals_it_is_given_and_tuning_writes_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = {"steps": 40, "batch_size": 2, "compile": False}
+    recipe = Recipe("as low as theirs", SHAPE, changes, goal=9.0, limit=lambda peer: peer * 99)
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(bench, "RECIPES", {"peer": recipe})
+    monkeypatch.setattr(bench, "PeerConfig", lambda: PEER)
+    monkeypatch.setattr(bench, "read_shakespeare", lambda is_tuning: Parts(TEXT[:900], TEXT[900:]))
+    monkeypatch.setattr(bench, "THREADS", 1)
+    before = (ROOT / "docs" / "experiments.md").read_bytes()
+    bench.main(["--goals", "peer", "--tune"])
+    shown = capsys.readouterr().out
+    assert "| nanoGPT's CPU recipe |" in shown
+    assert "| yes" in shown
+    assert "1.88 is documented" in shown
+    assert (ROOT / "docs" / "experiments.md").read_bytes() == before
