@@ -16,6 +16,7 @@ def main(tokenizer: Place, tokens: Place, base: Place, curve: Place) -> None:
             curve=curve,
             scratch=running.scratch,
             reporter=running.reporter,
+            foretold=running.scratch.parents[1] / "plan.json",
         )
 
 

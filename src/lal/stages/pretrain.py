@@ -1,5 +1,6 @@
 """Pretraining: a network that has seen nothing learns to predict the next token of the corpus."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from lal.reporting import Reporter
 from lal.text.batches import Batch, WindowBatches, consecutive_windows
 from lal.text.tokenizer import Tokenizer
 from lal.train.diagnosis import Facts, diagnose
-from lal.train.fit import fit, write_curve
+from lal.train.fit import Fitted, fit, write_curve
 from lal.train.loop import Plan, memory_for
 from lal.train.precision import prepare
+from lal.train.prediction import Prediction, read_prediction
 from lal.train.preflight import preflight
 from lal.train.resume import identity, open_checkpoints
 
@@ -30,7 +32,15 @@ _REMEDY = "run `dvc repro tokenizer`"
 
 
 def pretrain(
-    *, params: Params, tokenizer: Path, tokens: Path, base: Path, curve: Path, scratch: Path, reporter: Reporter
+    *,
+    params: Params,
+    tokenizer: Path,
+    tokens: Path,
+    base: Path,
+    curve: Path,
+    scratch: Path,
+    reporter: Reporter,
+    foretold: Path | None = None,
 ) -> dict[str, Any]:
     """Trains the base model.
 
@@ -42,6 +52,7 @@ def pretrain(
         curve: CSV to write, one row a validation.
         scratch: Folder for checkpoints.
         reporter: Is told how it goes.
+        foretold: What `lal plan` kept; None where nobody planned.
 
     Returns:
         Metrics; the validation covers the whole split, in windows of the model's own context.
@@ -49,6 +60,7 @@ def pretrain(
     Raises:
         LalError: Too little text, files that do not belong together, training that diverges.
     """
+    begun = time.monotonic()
     vocabulary = Tokenizer.load(tokenizer)
     _check_tokenizer(tokens / "meta.json", tokenizer / "tokenizer.json")
     training, validation = (_read_tokens(tokens, split, vocabulary) for split in ("train", "validation"))
@@ -73,17 +85,32 @@ def pretrain(
     }
     plan = Plan("pretrain", params.pretrain, params.pretrain.steps, batches)
     with open_checkpoints(scratch, identity(origin, machine, Path(__file__)), reporter) as checkpoints:
-        if not checkpoints.is_begun:
+        is_whole = not checkpoints.is_begun
+        if is_whole:
             preflight(model, plan, held_out, reporter)
         fitted = fit(model, plan, held_out, vocabulary, checkpoints, reporter, sample)
         assert fitted.validation.num_bytes == vocabulary.count_bytes(validation), "not every byte was scored"
         metrics = {"parameters": count_parameters(model), **fitted.metrics()}
         save_model(base, model, vocabulary, origin | {"training": metrics})
         write_curve(curve, fitted.rows)
+    minutes = (time.monotonic() - begun) / 60 if is_whole else None
     facts = Facts("pretrain", metrics["parameters"], fitted.num_tokens / len(training), len(training))
+    prediction = read_prediction(foretold, params, origin["inputs"]["train.bin"]) if foretold else None
+    return metrics | fitted.timing() | _told(fitted, facts, prediction, minutes, reporter)
+
+
+def _told(
+    fitted: Fitted, facts: Facts, prediction: Prediction | None, minutes: float | None, reporter: Reporter
+) -> dict[str, Any]:
+    """What is said at the end: what the curve shows, and what became of the prediction; as metrics, with the minutes."""
     diagnosis = diagnose(fitted.rows, facts)
     reporter.say(f"pretrain: {diagnosis}")
-    return metrics | fitted.timing() | {"diagnosis": diagnosis.metrics()}
+    told: dict[str, Any] = {} if minutes is None else {"minutes": minutes}
+    told["diagnosis"] = diagnosis.metrics()
+    if prediction:
+        told["prediction"] = prediction.review(fitted.validation.bits_per_byte, minutes)
+        reporter.say(f"lal plan: {told['prediction']['sentence']}")
+    return told
 
 
 def _check_tokenizer(meta: Path, tokenizer: Path) -> None:

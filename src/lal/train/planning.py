@@ -16,7 +16,7 @@ import torch
 from lal.errors import DataError, TrainingError
 from lal.files import read_json, sha256
 from lal.model.transformer import Config, Transformer
-from lal.params import SHAPES, ModelParams, Params, Shape
+from lal.params import SHAPES, Params, Shape
 from lal.text.batches import WindowBatches
 from lal.text.tokenizer import Tokenizer
 from lal.train.footprint import footprint, free_bytes
@@ -126,6 +126,9 @@ def propose(params: Params, material: Material, minutes: float) -> Iterator[Prop
     found: list[Proposal] = []
     middle = BATCHES[1]
     for size in _sizes():
+        shape = SHAPES[size] if isinstance(size, str) else size
+        if found and _steps_by_size(found[-1], shape) < FEWEST_STEPS:
+            continue  # Nor is it measured: a step of the largest would take longer than all others together.
         if proposal := _propose(params, material, minutes, size, middle):
             found.append(proposal)
             yield proposal
@@ -157,13 +160,13 @@ def _sizes() -> list[str | Shape]:
 
 
 def _propose(params: Params, material: Material, minutes: float, size: str | Shape, batch_size: int) -> Proposal | None:
-    """What a candidate promises; None if it is too slow, too large for the memory, or the text too short for it."""
+    """What a candidate promises; None if it is too slow, too large for the memory, or does not suit text and params."""
     settings = params.pretrain.model_copy(update={"batch_size": batch_size})
     shape = SHAPES[size] if isinstance(size, str) else size
     tokens_a_step = shape.context_length * batch_size
-    if len(material.training) <= tokens_a_step:
+    if len(material.training) <= tokens_a_step or shape.num_heads % (params.model.num_kv_heads or 1):
         return None
-    wanted = ModelParams.model_validate(params.model.model_dump() | {"size": size, "num_kv_heads": None})
+    wanted = params.model.model_copy(update={"size": size})
     with torch.random.fork_rng(devices=[]):
         model = Transformer(Config.from_params(wanted, material.vocabulary_size), seed=params.seed)
     prepare(model, settings)
@@ -193,6 +196,12 @@ def _propose(params: Params, material: Material, minutes: float, size: str | Sha
     bits = calibrated().bits_per_byte(measures)
     nats = Range(*(material.nats_per_bit * value for value in (bits.low, bits.likely, bits.high)))
     return Proposal(size, batch_size, steps, seen / len(material.training), bits, nats, lasting(steps))
+
+
+def _steps_by_size(measured: Proposal, shape: Shape) -> float:
+    """Steps in the same minutes, were time as the parameters of the blocks times the tokens; larger shapes do better."""
+    work, known = (block_parameters(each) * each.context_length for each in (shape, measured.shape))
+    return measured.steps * known / work
 
 
 def _most_steps(lasting: Callable[[int], Range], minutes: float) -> int:
