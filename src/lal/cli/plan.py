@@ -18,7 +18,9 @@ METRICS, KEPT = Path("metrics/pretrain.json"), Path(".lal", "plan.json")
 
 
 def plan(
-    minutes: Annotated[float, typer.Option(min=0.1, help="How long pretraining may take; fine-tuning comes after.")] = 10.0,
+    minutes: Annotated[
+        float, typer.Option(min=0.1, help="How long pretraining may take; fine-tuning comes after.")
+    ] = 10.0,
     apply: Annotated[bool, typer.Option("--apply", help="Write the choice into params.yaml.")] = False,
     review: Annotated[bool, typer.Option("--review", help="Say how good the last prediction was.")] = False,
 ) -> None:
@@ -107,7 +109,9 @@ def _flow(values: dict[str, int]) -> object:
 
 
 def _table(proposals: "list[Proposal]", chosen: "Proposal") -> list[str]:
-    lines = [f"  {'size':<8} {'layers x width':>14} {'batch':>5} {'steps':>7} {'passes':>6} {'minutes':>12} {'bits a byte':>20}"]
+    lines = [
+        f"  {'size':<8} {'layers x width':>14} {'batch':>5} {'steps':>7} {'passes':>6} {'minutes':>12} {'bits a byte':>20}"
+    ]
     for each in proposals:
         shape = each.shape
         name = each.size if isinstance(each.size, str) else "-"

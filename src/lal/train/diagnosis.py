@@ -134,8 +134,12 @@ def _memorised(rows: Rows, facts: Facts) -> Diagnosis | None:
     size = f"{facts.num_targets / facts.parameters:.2g} different tokens a parameter"
     evidence = f"{', '.join(told)}; {facts.epochs:.1f} passes over the data, {size}"
     if is_small:
-        return Diagnosis("too small a corpus", evidence, f"{_more_data(facts)}; {_shorter(facts, best['step'])} meanwhile")
-    return Diagnosis("overfitting", evidence, f"{_shorter(facts, best['step'])}, a smaller model.size, or {_more_data(facts)}")
+        return Diagnosis(
+            "too small a corpus", evidence, f"{_more_data(facts)}; {_shorter(facts, best['step'])} meanwhile"
+        )
+    return Diagnosis(
+        "overfitting", evidence, f"{_shorter(facts, best['step'])}, a smaller model.size, or {_more_data(facts)}"
+    )
 
 
 def _improving(rows: Rows, facts: Facts) -> Diagnosis | None:

@@ -103,7 +103,9 @@ class Law:
 
     def bits_per_byte(self, size: Size) -> Range:
         """What a run of this size will need a byte of held-out text."""
-        likely = size.anchor * float(_terms(size, self.alpha, self.beta, self.critical_batch) @ np.array(self.constants))
+        likely = size.anchor * float(
+            _terms(size, self.alpha, self.beta, self.critical_batch) @ np.array(self.constants)
+        )
         return Range(likely * (1 - COVERAGE * self.error), likely, likely * (1 + COVERAGE * self.error))
 
 

@@ -20,7 +20,15 @@ from lal.params import SHAPES, Params, Shape
 from lal.text.batches import WindowBatches
 from lal.text.tokenizer import Tokenizer
 from lal.train.footprint import footprint, free_bytes
-from lal.train.forecast import ANCHOR_BYTES, ANCHOR_HELD_OUT_BYTES, Range, Size, block_parameters, calibrated, measure_anchor
+from lal.train.forecast import (
+    ANCHOR_BYTES,
+    ANCHOR_HELD_OUT_BYTES,
+    Range,
+    Size,
+    block_parameters,
+    calibrated,
+    measure_anchor,
+)
 from lal.train.loop import Plan
 from lal.train.precision import prepare
 from lal.train.preflight import MEMORY_MARGIN, run_seconds, seconds_per_step
@@ -102,8 +110,12 @@ def read_material(tokens: Path, tokenizer: Path) -> Material:
     meta, vocabulary = read_json(tokens / "meta.json"), Tokenizer.load(tokenizer)
     if meta.get("tokenizer_sha256") != sha256(tokenizer / "tokenizer.json"):
         raise DataError(f"{tokens}: made with another tokenizer than {tokenizer}", "run `dvc repro tokenizer`")
-    training, held_out = (np.memmap(tokens / f"{split}.bin", dtype="<u2", mode="r") for split in ("train", "validation"))
-    texts = (_bytes(ids, vocabulary, most) for ids, most in ((training, ANCHOR_BYTES), (held_out, ANCHOR_HELD_OUT_BYTES)))
+    training, held_out = (
+        np.memmap(tokens / f"{split}.bin", dtype="<u2", mode="r") for split in ("train", "validation")
+    )
+    texts = (
+        _bytes(ids, vocabulary, most) for ids, most in ((training, ANCHOR_BYTES), (held_out, ANCHOR_HELD_OUT_BYTES))
+    )
     return Material(
         training=training,
         bytes_per_token=meta["train"]["bytes"] / meta["train"]["tokens"],
@@ -219,4 +231,3 @@ def _most_steps(lasting: Callable[[int], Range], minutes: float) -> int:
 def _bytes(ids: np.memmap[Any, np.dtype[np.uint16]], vocabulary: Tokenizer, most: int) -> bytes:
     """The text's first bytes; an id stands for at least one of them, control tokens for none."""
     return b"".join(vocabulary.token_bytes(token_id) for token_id in ids[:most].tolist())[:most]
-

@@ -282,7 +282,7 @@ def _directional_error(
 class _KeepDouble(TorchFunctionMode):
     """Inside, the model's `.float()`, there to lift bf16 to fp32, does not throw float64's digits away."""
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is Tensor.float and args[0].dtype == torch.float64:
             return args[0]
         return func(*args, **(kwargs or {}))
