@@ -1,4 +1,4 @@
-"""`lal plan`: it proposes, writes into params.yaml what it chose, keeps what it foretold, and says how true that was."""
+"""`lal plan`: it proposes, writes its choice into params.yaml, keeps what it foretold, and says how true that was."""
 
 from pathlib import Path
 

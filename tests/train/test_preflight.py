@@ -35,13 +35,13 @@ def test_what_works_passes_and_is_told_in_two_lines() -> None:
 def test_nothing_is_touched() -> None:
     model, plan = new_model(), new_plan()
     before = {name: weight.clone() for name, weight in model.named_parameters()}
-    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     preflight(model, plan, held_out(), Listener())
     assert all(torch.equal(weight, before[name]) for name, weight in model.named_parameters())
     assert all(weight.grad is None for weight in model.parameters())
     assert model.training
     assert torch.equal(torch.get_rng_state(), torch_state)
-    assert np.array_equal(np.random.get_state()[1], numpy_state)
+    assert np.array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
 
 
 def test_fresh_weights_that_do_not_begin_with_equal_odds_are_refused() -> None:
@@ -134,7 +134,7 @@ def test_activations_are_forecast_as_autograd_keeps_them() -> None:
     weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
     measured = sum(size for pointer, size in kept.items() if pointer not in weights)
     assert loss.isfinite()
-    # The forecast also counts the logits' gradient and softmax, and scores in the making: with this small a model, much.
+    # The forecast also counts the logits' gradient and softmax, and scores in the making: of so small a model, much.
     assert 0.8 * measured < footprint(model, plan.params, 8, 16).working < 2.5 * measured
 
 

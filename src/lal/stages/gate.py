@@ -42,9 +42,7 @@ def gate(
     report: Path,
     reporter: Reporter,
 ) -> dict[str, Any]:
-    """Judges the answers and writes the report.
-
-    A model that is not good enough is a result, not an error; see `demand_passed`.
+    """Judges the answers and writes the report; a bad model is a result, not an error (see `demand_passed`).
 
     Args:
         params: All parameters.
@@ -68,9 +66,10 @@ def gate(
     results, held, floor = read_results(answers), read_champion(champion), read_noise(noise)
     headline = params.gold.headline
     verdict = judge(results, params.gate, headline, held, floor)
-    ladder = build_ladder(results, headline, SHIPPED, read_json(scores), held.results if held else ())
     sections = {
-        "ladder": ladder_section(ladder),
+        "ladder": ladder_section(
+            build_ladder(results, headline, SHIPPED, read_json(scores), held.results if held else ())
+        ),
         "verdict": _verdict_section(verdict, results, headline, held, floor),
         "groups": groups_section(read_failures(failures)),
         "copies": copies_section(read_copies(copies)),

@@ -102,7 +102,7 @@ def pretrain(
 def _told(
     fitted: Fitted, facts: Facts, prediction: Prediction | None, minutes: float | None, reporter: Reporter
 ) -> dict[str, Any]:
-    """What is said at the end: what the curve shows, and what became of the prediction; as metrics, with the minutes."""
+    """What is said at the end, as metrics: what the curve shows, what became of the prediction, the minutes."""
     diagnosis = diagnose(fitted.rows, facts)
     reporter.say(f"pretrain: {diagnosis}")
     told: dict[str, Any] = {} if minutes is None else {"minutes": minutes}

@@ -1,4 +1,4 @@
-"""Which shape, batch and number of steps to train in given minutes: measured speeds, and the law of `lal.train.forecast`.
+"""Which shape, batch and steps to train in given minutes: measured speeds, and the law of `lal.train.forecast`.
 
 Every candidate takes a few real steps on this machine, at the precision that `pretrain.precision` gives here; what fits
 into the minutes is chosen by the loss that is foretold.
@@ -34,7 +34,7 @@ from lal.train.precision import prepare
 from lal.train.preflight import MEMORY_MARGIN, run_seconds, seconds_per_step
 
 WIDTHS = (64, 96, 128, 192, 256)
-"""Of the candidates beside the named sizes, with 4 layers, heads 32 wide, context 256: the shapes of the fitted runs."""
+"""Of the candidates beside the named ones, with 4 layers, heads 32 wide, context 256: the shapes of the fitted runs."""
 
 BATCHES = (4, 8, 16)
 """Rows; the middle one first, the others for the shape that is best with it."""
@@ -211,7 +211,7 @@ def _propose(params: Params, material: Material, minutes: float, size: str | Sha
 
 
 def _steps_by_size(measured: Proposal, shape: Shape) -> float:
-    """Steps in the same minutes, were time as the parameters of the blocks times the tokens; larger shapes do better."""
+    """Steps in the same minutes, were time as the blocks' parameters times the tokens; larger shapes do better."""
     work, known = (block_parameters(each) * each.context_length for each in (shape, measured.shape))
     return measured.steps * known / work
 

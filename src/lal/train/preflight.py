@@ -31,8 +31,8 @@ START_TOLERANCE = 0.5
 """Nats that a fresh model may be off ln V. A head of zeros is off by 0.000, a tied one of width 768 by 0.15."""
 
 LEARNED_SHARE = 0.25
-"""One batch counts as learned when its loss has fallen to this share, which knowing how often each token occurs does not
-reach: 5 to 40 steps at widths of 128 to 16."""
+"""One batch counts as learned when its loss has fallen to this share, which knowing how often each token occurs does
+not reach: 5 to 40 steps at widths of 128 to 16."""
 
 LEARNED_NATS = 0.1
 """Or below this, for a model that knew it already."""
@@ -159,8 +159,8 @@ def _check_left_out(plan: Plan, start: Start | None) -> float:
     share = start.num_left_out / (start.num_used + start.num_left_out)
     if share > MAX_LEFT_OUT:
         raise TrainingError(
-            f"preflight, {plan.section}: {start.num_left_out:,} of {start.num_used + start.num_left_out:,} conversations "
-            f"({share:.0%}, at most {MAX_LEFT_OUT:.0%}) are longer than the context and would be left out",
+            f"preflight, {plan.section}: {start.num_left_out:,} of {start.num_used + start.num_left_out:,} "
+            f"conversations ({share:.0%}, at most {MAX_LEFT_OUT:.0%}) are longer than the context and would be left out",
             "raise context_length in model.size, or shorten the conversations",
         )
     return share
@@ -173,8 +173,8 @@ def _check_memory(model: Transformer, plan: Plan) -> tuple[int, int]:
     needed, free = round(MEMORY_MARGIN * (found.total - found.weights)), free_bytes(model.device)
     if needed > free:
         raise TrainingError(
-            f"preflight, {plan.section}: training needs about {needed / GIB:.1f} GiB, of which {found.working / GIB:.1f} "
-            f"for a batch of {num_rows} rows of {num_positions} tokens, and {free / GIB:.1f} GiB are free",
+            f"preflight, {plan.section}: training needs about {needed / GIB:.1f} GiB, of which "
+            f"{found.working / GIB:.1f} for a batch of {num_rows} rows of {num_positions} tokens, and {free / GIB:.1f} GiB are free",
             less_memory(plan),
         )
     return needed, free
@@ -192,8 +192,8 @@ def _check_start(model: Transformer, plan: Plan, batch: Batch, start: Start | No
     if start is None:
         if abs(loss - chance) > START_TOLERANCE:
             raise TrainingError(
-                f"{place}, and a model that knows nothing ln {model.config.vocabulary_size} = {chance:.3f}: it does not "
-                "begin with equal odds",
+                f"{place}, and a model that knows nothing ln {model.config.vocabulary_size} = {chance:.3f}: it does "
+                "not begin with equal odds",
                 "a change of lal.model's initial weights, or of its head, has broken them: take it back",
             )
     elif loss >= chance:
@@ -225,8 +225,8 @@ def _check_learning(model: Transformer, plan: Plan, batch: Batch) -> Learned:
         if step.loss < max(LEARNED_SHARE * losses[0], LEARNED_NATS):
             return Learned(step.number, losses[0], step.loss)
     raise TrainingError(
-        f"preflight, {plan.section}: {few.inputs.shape[0]} rows of the first batch were not learned in {LEARNING_STEPS} "
-        f"steps: loss {losses[0]:.3f} -> {losses[-1]:.3f}, expected at most {LEARNED_SHARE * losses[0]:.3f}",
+        f"preflight, {plan.section}: {few.inputs.shape[0]} rows of the first batch were not learned in "
+        f"{LEARNING_STEPS} steps: loss {losses[0]:.3f} -> {losses[-1]:.3f}, expected at most {LEARNED_SHARE * losses[0]:.3f}",
         f"look at the training data, whose targets may not follow from their inputs; then at {plan.section}.optimizer",
     )
 
@@ -256,8 +256,8 @@ def _check_gradient(config: Config) -> float:
         error = max(_directional_error(small, batch, weights, gradients, generator) for _ in range(3))
     if not error < GRADIENT_TOLERANCE:
         raise TrainingError(
-            f"preflight: gradients are wrong: autograd and central differences differ by {error:.1e} of their value, at "
-            f"most {GRADIENT_TOLERANCE:.0e}",
+            f"preflight: gradients are wrong: autograd and central differences differ by {error:.1e} of their value, "
+            f"at most {GRADIENT_TOLERANCE:.0e}",
             "a change of lal.model computes another derivative than its forward pass has: take it back",
         )
     return error

@@ -52,7 +52,7 @@ def _training(stage: str, metrics: Mapping[str, Any], rows: Rows) -> str:
 
 
 def _drawing(title: str, rows: Rows) -> str:
-    """Both losses over the steps as inline SVG, from 0 or the lowest to the highest; its title says the end in words."""
+    """Both losses over the steps as inline SVG, from the lowest to the highest; the title says the ends in words."""
     values = [row[name] for row in rows for name in CURVES]
     low, high, last = min(values), max(values), rows[-1]["step"]
 
@@ -67,7 +67,9 @@ def _drawing(title: str, rows: Rows) -> str:
     ends = ", ".join(f"{word} {rows[0][name]:.3g} to {rows[-1][name]:.3g}" for name, word in CURVES.items())
     label = escape(f"{title}, steps {rows[0]['step']:,.0f} to {last:,.0f}, nats a token: {ends}")
     return (
-        f'<figure><svg class="curve" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}"><title>{label}</title>'
-        f'<line class="axis" x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="{HEIGHT - MARGIN}" y2="{HEIGHT - MARGIN}"/>{lines}</svg>'
+        f'<figure><svg class="curve" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">'
+        f"<title>{label}</title>"
+        f'<line class="axis" x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="{HEIGHT - MARGIN}" y2="{HEIGHT - MARGIN}"/>'
+        f"{lines}</svg>"
         f"<figcaption>{label} (dashed: training)</figcaption></figure>"
     )
