@@ -116,10 +116,11 @@ def _table(proposals: "list[Proposal]", chosen: "Proposal") -> list[str]:
     for each in proposals:
         shape = each.shape
         name = each.size if isinstance(each.size, str) else "-"
+        lasting = f"{each.minutes.low:.1f}-{each.minutes.high:.1f}"
         bits = f"{each.bits_per_byte.likely:.2f} ({each.bits_per_byte.low:.2f}-{each.bits_per_byte.high:.2f})"
         lines.append(
             f"{'*' if each is chosen else ' '} {name:<8} {f'{shape.num_layers} x {shape.width}':>14} "
-            f"{each.batch_size:>5} {each.steps:>7,} {each.epochs:>6.1f} {f'{each.minutes.low:.1f}-{each.minutes.high:.1f}':>12} {bits:>20}"
+            f"{each.batch_size:>5} {each.steps:>7,} {each.epochs:>6.1f} {lasting:>12} {bits:>20}"
         )
     nats = chosen.nats_per_token
     told = f"* the lowest loss foretold: {nats.likely:.2f} nats a token ({nats.low:.2f} to {nats.high:.2f})"

@@ -29,19 +29,9 @@ from lal.reporting import Reporter
 
 
 def gate(
-    *,
-    params: Params,
-    answers: Path,
-    scores: Path,
-    failures: Path,
-    copies: Path,
-    overlaps: Path,
-    champion: Path,
-    noise: Path,
-    trainings: Mapping[str, tuple[Path, Path]],
-    report: Path,
-    reporter: Reporter,
-) -> dict[str, Any]:
+    *, params: Params, answers: Path, scores: Path, failures: Path, copies: Path, overlaps: Path, champion: Path,
+    noise: Path, trainings: Mapping[str, tuple[Path, Path]], report: Path, reporter: Reporter,
+) -> dict[str, Any]:  # fmt: skip
     """Judges the answers and writes the report; a bad model is a result, not an error (see `demand_passed`).
 
     Args:

@@ -6,8 +6,8 @@
     P  parameters of the blocks        D  bytes learned from, as if none were repeated and batches were small
 
 The form is Hoffmann et al.'s, with the text's difficulty in front so that runs on one corpus can speak for another.
-What is repeated is worth less than what is new (Muennighoff et al.), what is learned in large batches less than in small ones
-(McCandlish et al.). The range is the error of runs that were left out of the fit, in their turn.
+What is repeated is worth less than what is new (Muennighoff et al.), what is learned in large batches less than in
+small ones (McCandlish et al.). The range is the error of runs that were left out of the fit, in their turn.
 
 Source: Hoffmann et al. 2022, "Training Compute-Optimal Large Language Models", equation 2, https://arxiv.org/abs/2203.15556;
     Muennighoff et al. 2023, "Scaling Data-Constrained Language Models", equation 5, https://arxiv.org/abs/2305.16264;

@@ -160,7 +160,8 @@ def _check_left_out(plan: Plan, start: Start | None) -> float:
     if share > MAX_LEFT_OUT:
         raise TrainingError(
             f"preflight, {plan.section}: {start.num_left_out:,} of {start.num_used + start.num_left_out:,} "
-            f"conversations ({share:.0%}, at most {MAX_LEFT_OUT:.0%}) are longer than the context and would be left out",
+            f"conversations ({share:.0%}, at most {MAX_LEFT_OUT:.0%}) are longer than the context and "
+            "would be left out",
             "raise context_length in model.size, or shorten the conversations",
         )
     return share
@@ -174,7 +175,8 @@ def _check_memory(model: Transformer, plan: Plan) -> tuple[int, int]:
     if needed > free:
         raise TrainingError(
             f"preflight, {plan.section}: training needs about {needed / GIB:.1f} GiB, of which "
-            f"{found.working / GIB:.1f} for a batch of {num_rows} rows of {num_positions} tokens, and {free / GIB:.1f} GiB are free",
+            f"{found.working / GIB:.1f} for a batch of {num_rows} rows of {num_positions} tokens, and "
+            f"{free / GIB:.1f} GiB are free",
             less_memory(plan),
         )
     return needed, free
@@ -226,7 +228,8 @@ def _check_learning(model: Transformer, plan: Plan, batch: Batch) -> Learned:
             return Learned(step.number, losses[0], step.loss)
     raise TrainingError(
         f"preflight, {plan.section}: {few.inputs.shape[0]} rows of the first batch were not learned in "
-        f"{LEARNING_STEPS} steps: loss {losses[0]:.3f} -> {losses[-1]:.3f}, expected at most {LEARNED_SHARE * losses[0]:.3f}",
+        f"{LEARNING_STEPS} steps: loss {losses[0]:.3f} -> {losses[-1]:.3f}, "
+        f"expected at most {LEARNED_SHARE * losses[0]:.3f}",
         f"look at the training data, whose targets may not follow from their inputs; then at {plan.section}.optimizer",
     )
 
