@@ -128,7 +128,7 @@ def read_material(tokens: Path, tokenizer: Path) -> Material:
 
 
 def propose(params: Params, material: Material, minutes: float) -> Iterator[Proposal]:
-    """Yields what each candidate promises, the smallest first; those that cannot make `FEWEST_STEPS` are left out.
+    """Yields what each candidate promises, the cheapest first; those that cannot make `FEWEST_STEPS` are left out.
 
     Args:
         params: `model` and `pretrain` say all that is not proposed.
@@ -140,14 +140,19 @@ def propose(params: Params, material: Material, minutes: float) -> Iterator[Prop
     for size in _sizes():
         shape = SHAPES[size] if isinstance(size, str) else size
         if found and _steps_by_size(found[-1], shape) < FEWEST_STEPS:
-            continue  # Nor is it measured: a step of the largest would take longer than all others together.
+            break  # Not measured: a step of the largest would take longer than all others together.
         if proposal := _propose(params, material, minutes, size, middle):
+            if proposal.steps < FEWEST_STEPS:
+                break
             found.append(proposal)
             yield proposal
     if found:
         favourite = best(found).size
         for batch_size in BATCHES:
-            if batch_size != middle and (proposal := _propose(params, material, minutes, favourite, batch_size)):
+            if batch_size == middle:
+                continue
+            proposal = _propose(params, material, minutes, favourite, batch_size)
+            if proposal and proposal.steps >= FEWEST_STEPS:
                 yield proposal
 
 
@@ -166,13 +171,18 @@ def best(proposals: list[Proposal]) -> Proposal:
 
 
 def _sizes() -> list[str | Shape]:
-    """All candidates, smallest first; a shape that has a name is called by it."""
+    """All candidates, the cheapest step first."""
     free = [Shape(num_layers=4, num_heads=width // 32, width=width, context_length=256) for width in WIDTHS]
-    return sorted([*SHAPES, *free], key=lambda size: block_parameters(SHAPES[size] if isinstance(size, str) else size))
+    return sorted([*SHAPES, *free], key=lambda size: _work(SHAPES[size] if isinstance(size, str) else size))
+
+
+def _work(shape: Shape) -> int:
+    """What a step of one row costs, but for a constant."""
+    return block_parameters(shape) * shape.context_length
 
 
 def _propose(params: Params, material: Material, minutes: float, size: str | Shape, batch_size: int) -> Proposal | None:
-    """What a candidate promises; None if it is too slow, too large for the memory, or does not suit text and params."""
+    """What a candidate promises; None if it is too large for the memory, or does not suit text and params."""
     settings = params.pretrain.model_copy(update={"batch_size": batch_size})
     shape = SHAPES[size] if isinstance(size, str) else size
     tokens_a_step = shape.context_length * batch_size
@@ -194,9 +204,7 @@ def _propose(params: Params, material: Material, minutes: float, size: str | Sha
         low, high = run_seconds(Plan("pretrain", settings, steps, batches), seconds, validated, model.compute_dtype)
         return Range(low / 60, math.sqrt(low * high) / 60, high / 60)
 
-    steps = _most_steps(lasting, minutes)
-    if steps < FEWEST_STEPS:
-        return None
+    steps = max(1, _most_steps(lasting, minutes))
     seen = steps * tokens_a_step
     measures = Size(
         material.anchor,
@@ -212,8 +220,7 @@ def _propose(params: Params, material: Material, minutes: float, size: str | Sha
 
 def _steps_by_size(measured: Proposal, shape: Shape) -> float:
     """Steps in the same minutes, were time as the blocks' parameters times the tokens; larger shapes do better."""
-    work, known = (block_parameters(each) * each.context_length for each in (shape, measured.shape))
-    return measured.steps * known / work
+    return measured.steps * _work(measured.shape) / _work(shape)
 
 
 def _most_steps(lasting: Callable[[int], Range], minutes: float) -> int:
