@@ -19,6 +19,7 @@ def main(tokenizer: Place, tokens: Place, base: Place, curve: Place, shard: Shar
                 scratch=running.scratch,
                 reporter=running.reporter,
                 processes=processes,
+                foretold=running.scratch.parents[1] / "plan.json",
             )
 
 

@@ -84,7 +84,7 @@ def condition(against: Any, required: Any = "not_refuted", place: str = "known")
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> dict[str, Path]:
+def project(tmp_path: Path) -> dict[str, Any]:
     """12 of 20 right where a table gets 10, no champion, no noise measured."""
     write_results(tmp_path / "gold.jsonl", answers("+" * 12 + "-" * 8) + answers("+" * 10 + "-" * 10, "rules"))
     (tmp_path / "champion").mkdir()
@@ -96,7 +96,7 @@ def project(tmp_path: Path) -> dict[str, Path]:
     }
 
 
-def test_the_verdict_is_told_written_and_shown(project: dict[str, Path]) -> None:
+def test_the_verdict_is_told_written_and_shown(project: dict[str, Any]) -> None:
     listener = Listener()
     metrics = gate(params=params(condition("rules", "shown")), reporter=listener, **project)
     assert metrics["passed"] == 0
@@ -109,16 +109,19 @@ def test_the_verdict_is_told_written_and_shown(project: dict[str, Path]) -> None
     assert listener.attached == [project["report"]]
     page = project["report"].read_text()
     assert '<section id="verdict">' in page
-    for section in ("ladder", "verdict", "shares", "groups", "overlap", "all"):
+    for section in ("ladder", "verdict", "shares", "groups", "overlap", "training", "all"):
         assert f'<a href="#{section}">' in page
         assert f'<section id="{section}"' in page
     assert "`lal noise` does" in page
+    assert "Next to try: &lt;pretrain.learning_rate&gt;" in page
+    assert page.count('<svg class="curve"') == 2
+    assert "nats a token: training 3 to 2, validation 3.1 to 2.5" in page
     assert "Gate NOT passed: 1 of 1 required conditions fails" in page
     assert "not shown: cannot tell" in page
     assert "None yet: <code>lal promote</code>" in page
 
 
-def test_a_champion_is_compared_item_by_item(project: dict[str, Path]) -> None:
+def test_a_champion_is_compared_item_by_item(project: dict[str, Any]) -> None:
     write_champion(project["champion"], answers("-" * 4 + "+" * 16), FACTS)
     listener = Listener()
     metrics = gate(params=params(condition("champion")), reporter=listener, **project)
@@ -131,7 +134,7 @@ def test_a_champion_is_compared_item_by_item(project: dict[str, Path]) -> None:
     assert "2 more broken" in page
 
 
-def test_a_worse_model_is_a_result_and_stops_the_pipeline_only_if_asked_to(project: dict[str, Path]) -> None:
+def test_a_worse_model_is_a_result_and_stops_the_pipeline_only_if_asked_to(project: dict[str, Any]) -> None:
     write_champion(project["champion"], answers("+" * 20), FACTS)
     for stop in (False, True):
         chosen = params(condition("champion"), stop=stop)
@@ -147,7 +150,7 @@ def test_a_worse_model_is_a_result_and_stops_the_pipeline_only_if_asked_to(proje
         assert "gate.stop" in raised.value.remedy
 
 
-def test_a_second_run_writes_the_same_bytes(project: dict[str, Path]) -> None:
+def test_a_second_run_writes_the_same_bytes(project: dict[str, Any]) -> None:
     write_champion(project["champion"], answers("-" * 4 + "+" * 16), FACTS)
     chosen = params(condition("champion"), condition("rules", False), condition(0.5, "observed"))
     first = gate(params=chosen, reporter=Listener(), **project)
@@ -156,7 +159,7 @@ def test_a_second_run_writes_the_same_bytes(project: dict[str, Path]) -> None:
     assert project["report"].read_bytes() == page
 
 
-def test_a_champion_of_other_items_is_no_crash(project: dict[str, Path]) -> None:
+def test_a_champion_of_other_items_is_no_crash(project: dict[str, Any]) -> None:
     write_champion(project["champion"], answers("+" * 9, place="elsewhere"), FACTS)
     metrics = gate(params=params(condition("champion")), reporter=Listener(), **project)
     assert metrics["passed"] == 0
@@ -164,7 +167,7 @@ def test_a_champion_of_other_items_is_no_crash(project: dict[str, Path]) -> None
     assert "It answered none of these items" in project["report"].read_text()
 
 
-def test_half_a_champion_is_an_error_before_anything_is_written(project: dict[str, Path]) -> None:
+def test_half_a_champion_is_an_error_before_anything_is_written(project: dict[str, Any]) -> None:
     write_champion(project["champion"], answers("+"), FACTS)
     (project["champion"] / "champion.json").unlink()
     with pytest.raises(DataError, match=r"champion\.json: missing"):

@@ -20,6 +20,8 @@ from lal.model.folder import load_model
 from lal.params import Params
 from lal.stages.pretrain import pretrain
 from lal.text.tokenizer import Tokenizer
+from lal.train.forecast import Range
+from lal.train.prediction import Prediction, write_prediction
 from tests.tiny_training import ROOT, TEXT, Listener, tiny_params, write_inputs
 
 
@@ -75,8 +77,39 @@ def test_two_runs_give_the_same_bytes_and_no_timing_reaches_the_model(folder: Pa
         assert sha256(folder / "a" / "base" / name) == sha256(folder / "b" / "base" / name)
     assert (folder / "a" / "curve.csv").read_text() == (folder / "b" / "curve.csv").read_text()
     differing = {key for key in first if first[key] != second[key]}
-    assert differing <= {"tokens_per_second"}
+    assert differing <= {"tokens_per_second", "minutes"}
     assert "tokens_per_second" not in load_model(folder / "a" / "base").provenance["training"]
+
+
+def test_preflight_changes_no_byte(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listener = Listener()
+    run(folder, tiny_params(), listener, out="a")
+    monkeypatch.setattr("lal.stages.pretrain.preflight", lambda *_: None)
+    run(folder, tiny_params(), out="b")
+    weights = [sha256(folder / out / "base" / "model.safetensors") for out in ("a", "b")]
+    assert weights[0] == weights[1]
+    assert sum(line.startswith("preflight: ") for line in listener.lines) == 2
+
+
+def test_the_end_tells_what_the_curve_shows_and_what_became_of_the_prediction(folder: Path) -> None:
+    params, told = tiny_params(), Range(0.0, 3.0, 9.0)
+    write_prediction(folder / "plan.json", params, sha256(folder / "tokens" / "train.bin"), Prediction(told, told))
+    listener = Listener()
+    metrics = pretrain(
+        params=params,
+        tokenizer=folder / "tokenizer",
+        tokens=folder / "tokens",
+        base=folder / "out" / "base",
+        curve=folder / "out" / "curve.csv",
+        scratch=folder / "out" / "scratch",
+        reporter=listener,
+        foretold=folder / "plan.json",
+    )
+    assert metrics["diagnosis"]["finding"] == "cannot tell"
+    assert metrics["prediction"]["bits_per_byte_inside"] == 1
+    assert metrics["minutes"] > 0
+    assert any(line.startswith("lal plan: ") for line in listener.lines)
+    assert "prediction" not in load_model(folder / "out" / "base").provenance["training"]
 
 
 def test_the_seed_decides_the_weights(folder: Path) -> None:

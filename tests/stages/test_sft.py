@@ -93,7 +93,9 @@ def test_interrupted_after_any_step_it_ends_in_the_same_bytes(
         return original(self, step)
 
     monkeypatch.setattr(ConversationBatches, "__call__", interrupting)
-    monkeypatch.setattr("lal.stages.sft.preflight", lambda *_: None)  # It asks for a batch before steps are listened for.
+    monkeypatch.setattr(
+        "lal.stages.sft.preflight", lambda *_: None
+    )  # It asks for a batch before steps are listened for.
     with pytest.raises(SystemExit):
         run(with_base, tiny_params())
     monkeypatch.undo()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lal import __version__
-from lal.cli import chat, compare, gold, iterate, noise, params, promote, release, summary, ui
+from lal.cli import chat, compare, gold, iterate, noise, params, plan, promote, release, summary, ui
 from lal.errors import LalError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.add_typer(gold.app, name="gold")
 app.add_typer(iterate.app, name="iterate")
 app.add_typer(params.app, name="params")
 app.command()(noise.noise)
+app.command()(plan.plan)
 app.command()(promote.promote)
 app.command()(release.release)
 app.command()(summary.summary)

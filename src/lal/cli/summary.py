@@ -4,6 +4,7 @@ from pathlib import Path
 
 RESULTS = Path("reports/gold.jsonl")
 GATE = Path("metrics/gate.json")
+TRAININGS = (Path("metrics/pretrain.json"), Path("metrics/sft.json"))
 
 PLACES = {
     "the model you ship": Path("models/export"),
@@ -31,7 +32,20 @@ def summary() -> None:
         ("lal ui", "compare this run with the others"),
     ]:
         print(f"  {command:<50} # {what}")
+    _tell_training()
     _tell_verdict()
+
+
+def _tell_training() -> None:
+    """How each training ended and what to try next; and what became of `lal plan`'s prediction."""
+    from lal.files import read_json
+
+    for path in TRAININGS:
+        metrics = read_json(path) if path.exists() else {}
+        if diagnosis := metrics.get("diagnosis"):
+            print(f"\n{path.stem}: {diagnosis['finding']}: {diagnosis['evidence']}.\n  Next: {diagnosis['next']}")
+        if prediction := metrics.get("prediction"):
+            print(f"  lal plan: {prediction['sentence']}")
 
 
 def _tell_verdict() -> None:

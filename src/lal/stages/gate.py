@@ -14,6 +14,7 @@ from lal.evaluation.report.ladder import ladder_section
 from lal.evaluation.report.overlap import overlap_section
 from lal.evaluation.report.page import write_report
 from lal.evaluation.report.table import render_table
+from lal.evaluation.report.training import read_curve, training_section
 from lal.evaluation.report.verdict import verdict_section
 from lal.evaluation.scores.results import SHIPPED, Result, of_solver, read_results
 from lal.evaluation.statistics.noise import NoiseFloor, describe_floor, read_noise
@@ -28,21 +29,10 @@ from lal.reporting import Reporter
 
 
 def gate(
-    *,
-    params: Params,
-    answers: Path,
-    scores: Path,
-    failures: Path,
-    copies: Path,
-    overlaps: Path,
-    champion: Path,
-    noise: Path,
-    report: Path,
-    reporter: Reporter,
-) -> dict[str, Any]:
-    """Judges the answers and writes the report.
-
-    A model that is not good enough is a result, not an error; see `demand_passed`.
+    *, params: Params, answers: Path, scores: Path, failures: Path, copies: Path, overlaps: Path, champion: Path,
+    noise: Path, trainings: Mapping[str, tuple[Path, Path]], report: Path, reporter: Reporter,
+) -> dict[str, Any]:  # fmt: skip
+    """Judges the answers and writes the report; a bad model is a result, not an error (see `demand_passed`).
 
     Args:
         params: All parameters.
@@ -53,6 +43,7 @@ def gate(
         overlaps: reports/overlaps.json.
         champion: Folder of the champion; empty before the first promotion.
         noise: metrics/noise.json, the spread between trainings that differ in the seed alone.
+        trainings: Stage -> its metrics/<stage>.json and its plots/<stage>.csv.
         report: Where reports/gold.html goes.
         reporter: Whom to tell.
 
@@ -65,13 +56,15 @@ def gate(
     results, held, floor = read_results(answers), read_champion(champion), read_noise(noise)
     headline = params.gold.headline
     verdict = judge(results, params.gate, headline, held, floor)
-    ladder = build_ladder(results, headline, SHIPPED, read_json(scores), held.results if held else ())
     sections = {
-        "ladder": ladder_section(ladder),
+        "ladder": ladder_section(
+            build_ladder(results, headline, SHIPPED, read_json(scores), held.results if held else ())
+        ),
         "verdict": _verdict_section(verdict, results, headline, held, floor),
         "groups": groups_section(read_failures(failures)),
         "copies": copies_section(read_copies(copies)),
         "overlap": overlap_section(results, read_overlaps(overlaps), headline, SHIPPED),
+        "training": training_section({name: (read_json(m), read_curve(c)) for name, (m, c) in trainings.items()}),
     }
     write_report(report, results, headline, SHIPPED, sections)
     reporter.attach(report)

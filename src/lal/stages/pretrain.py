@@ -1,5 +1,6 @@
 """Pretraining: a network that has seen nothing learns to predict the next token of the corpus."""
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from lal.reporting import Reporter
 from lal.text.batches import WindowBatches, consecutive_windows
 from lal.text.tokenizer import Tokenizer
 from lal.train.diagnosis import Facts, diagnose
-from lal.train.fit import fit, write_trained
+from lal.train.fit import Fitted, fit, write_trained
 from lal.train.loop import Plan, memory_for
 from lal.train.precision import prepare
+from lal.train.prediction import Prediction, read_prediction
 from lal.train.preflight import preflight
 from lal.train.processes import ALONE, Processes
 from lal.train.resume import identity, open_checkpoints
@@ -40,6 +42,7 @@ def pretrain(
     scratch: Path,
     reporter: Reporter,
     processes: Processes = ALONE,
+    foretold: Path | None = None,
 ) -> dict[str, Any]:
     """Trains the base model.
 
@@ -52,6 +55,7 @@ def pretrain(
         scratch: Folder for checkpoints.
         reporter: Is told how it goes.
         processes: Who else trains this model; the first of them writes it.
+        foretold: What `lal plan` kept; None where nobody planned.
 
     Returns:
         Metrics; the validation covers the whole split, in windows of the model's own context.
@@ -59,31 +63,52 @@ def pretrain(
     Raises:
         LalError: Too little text, files that do not belong together, training that diverges.
     """
+    begun = time.monotonic()
     vocabulary = Tokenizer.load(tokenizer)
-    _check_tokenizer(tokens / "meta.json", tokenizer / "tokenizer.json")
-    training, validation = (_read_tokens(tokens, split, vocabulary) for split in ("train", "validation"))
-    with memory_for("pretrain: the model", "lower the sizes in model.size, or tokenizer.vocabulary_size"):
-        model = Transformer(Config.from_params(params.model, vocabulary.vocabulary_size), seed=params.seed)
-        machine = prepare(model, params.pretrain, processes)
+    training, validation = _read_splits(tokens, tokenizer / "tokenizer.json", vocabulary)
+    model, machine = _build(params, vocabulary.vocabulary_size, processes)
     reporter.say(f"pretrain: {count_parameters(model):,} parameters, {len(training):,} training tokens, on {machine}")
-    context_length, batch_size = model.config.context_length, params.pretrain.batch_size
-    batches = WindowBatches(training, context_length, batch_size, params.seed)
-    # A document's end before the split makes its first token a target, too.
-    held_out = consecutive_windows(validation, context_length, batch_size, before=vocabulary.end_id)
-    sample = _sampler(model, vocabulary, params.seed)
+    shape = model.config.context_length, params.pretrain.batch_size
+    plan = Plan("pretrain", params.pretrain, params.pretrain.steps, WindowBatches(training, *shape, params.seed))
+    held_out = consecutive_windows(validation, *shape, before=vocabulary.end_id)
     origin = _origin(params, [tokenizer / "tokenizer.json", tokens / "train.bin", tokens / "validation.bin"])
-    plan = Plan("pretrain", params.pretrain, params.pretrain.steps, batches)
     with open_checkpoints(scratch, identity(origin, machine, Path(__file__)), reporter, processes) as checkpoints:
-        if processes.is_first and not checkpoints.is_begun:
+        if is_whole := processes.is_first and not checkpoints.is_begun:
             preflight(model, plan, held_out, reporter)
+        sample = _sampler(model, vocabulary, params.seed)
         fitted = fit(model, plan, held_out, vocabulary, checkpoints, reporter, sample, processes)
         assert fitted.validation.num_bytes == vocabulary.count_bytes(validation), "not every byte was scored"
         metrics = {"parameters": count_parameters(model), **fitted.metrics()}
         write_trained(base, curve, model, vocabulary, origin | {"training": metrics}, fitted.rows, processes)
-    facts = Facts("pretrain", metrics["parameters"], fitted.num_tokens / len(training), len(training))
-    diagnosis = diagnose(fitted.rows, facts)
+    minutes = (time.monotonic() - begun) / 60 if is_whole else None
+    prediction = read_prediction(foretold, params, origin["inputs"]["train.bin"]) if foretold else None
+    return metrics | _told(fitted, metrics["parameters"], len(training), prediction, minutes, reporter)
+
+
+def _build(params: Params, vocabulary_size: int, processes: Processes) -> tuple[Transformer, str]:
+    """The fresh model in its place, and what that is: `cpu, bfloat16`."""
+    with memory_for("pretrain: the model", "lower the sizes in model.size, or tokenizer.vocabulary_size"):
+        model = Transformer(Config.from_params(params.model, vocabulary_size), seed=params.seed)
+        return model, prepare(model, params.pretrain, processes)
+
+
+def _told(
+    fitted: Fitted,
+    parameters: int,
+    num_tokens: int,
+    prediction: Prediction | None,
+    minutes: float | None,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """What is said at the end, as metrics: the times, what the curve shows, what became of the prediction."""
+    diagnosis = diagnose(fitted.rows, Facts("pretrain", parameters, fitted.num_tokens / num_tokens, num_tokens))
     reporter.say(f"pretrain: {diagnosis}")
-    return metrics | fitted.timing() | {"diagnosis": diagnosis.metrics()}
+    told: dict[str, Any] = fitted.timing() | ({} if minutes is None else {"minutes": minutes})
+    told["diagnosis"] = diagnosis.metrics()
+    if prediction:
+        told["prediction"] = prediction.review(fitted.validation.bits_per_byte, minutes)
+        reporter.say(f"lal plan: {told['prediction']['sentence']}")
+    return told
 
 
 def _origin(params: Params, inputs: Sequence[Path]) -> dict[str, Any]:
@@ -106,10 +131,12 @@ def _sampler(model: Transformer, vocabulary: Tokenizer, seed: int) -> Callable[[
     return sample
 
 
-def _check_tokenizer(meta: Path, tokenizer: Path) -> None:
-    """Demands that the ids are those of this tokenizer: another one's mean other text, or nothing at all."""
+def _read_splits(tokens: Path, tokenizer: Path, vocabulary: Tokenizer) -> tuple[_Ids, _Ids]:
+    """Training and validation ids; they must be those of this tokenizer: another one's mean other text, or nothing."""
+    meta = tokens / "meta.json"
     if read_json(meta).get("tokenizer_sha256") != sha256(tokenizer):
         raise DataError(f"{meta}: the tokens were made with another tokenizer than {tokenizer}", _REMEDY)
+    return _read_tokens(tokens, "train", vocabulary), _read_tokens(tokens, "validation", vocabulary)
 
 
 def _read_tokens(folder: Path, split: str, vocabulary: Tokenizer) -> _Ids:

@@ -16,8 +16,8 @@ from lal.records import PERSONA_TASK, Conversation, read_records
 from lal.reporting import Reporter
 from lal.text.batches import Batch, ConversationBatches, pad_rows
 from lal.text.chat import Rendered, render
-from lal.train.diagnosis import Facts, diagnose
-from lal.train.fit import fit, write_trained
+from lal.train.diagnosis import Diagnosis, Facts, diagnose
+from lal.train.fit import Fitted, fit, write_trained
 from lal.train.loop import Plan, memory_for
 from lal.train.precision import prepare
 from lal.train.preflight import Start, preflight, trained_loss
@@ -54,9 +54,7 @@ def sft(
     Raises:
         LalError: No usable conversations, a damaged base model, training that diverges.
     """
-    with memory_for("sft: the base model", "make it smaller: lower the sizes in model.size"):
-        loaded = load_model(base)
-        machine = prepare(loaded.model, params.sft, processes)
+    loaded, machine = _load(base, params.sft, processes)
     model, vocabulary, settings = loaded.model, loaded.tokenizer, params.sft
     files = {split: conversations / f"{split}.jsonl" for split in ("train", "validation")}
     training, num_dropped = _read_usable(files["train"], loaded, reporter)
@@ -77,11 +75,21 @@ def sft(
         counts = {"parameters": count_parameters(model), "conversations": len(training)}
         metrics = {**counts, "dropped_conversations": num_dropped, **fitted.metrics()}
         write_trained(instruct, curve, model, vocabulary, origin | {"training": metrics}, fitted.rows, processes)
-    epochs = fitted.steps / batches.steps_per_epoch
-    facts = Facts("sft", metrics["parameters"], epochs, round(fitted.num_tokens / epochs))
-    diagnosis = diagnose(fitted.rows, facts)
+    diagnosis = _diagnose(fitted, metrics["parameters"], fitted.steps / batches.steps_per_epoch)
     reporter.say(f"sft: {diagnosis}")
     return metrics | fitted.timing() | {"diagnosis": diagnosis.metrics()}
+
+
+def _load(base: Path, settings: SftParams, processes: Processes) -> tuple[LoadedModel, str]:
+    """The base model in its place, and what that is: `cpu, bfloat16`."""
+    with memory_for("sft: the base model", "make it smaller: lower the sizes in model.size"):
+        loaded = load_model(base)
+        return loaded, prepare(loaded.model, settings, processes)
+
+
+def _diagnose(fitted: Fitted, parameters: int, epochs: float) -> Diagnosis:
+    """What the curve of a run over so many epochs says."""
+    return diagnose(fitted.rows, Facts("sft", parameters, epochs, round(fitted.num_tokens / epochs)))
 
 
 def _origin(params: Params, inputs: Sequence[Path], loaded: LoadedModel) -> dict[str, Any]:

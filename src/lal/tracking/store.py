@@ -58,8 +58,8 @@ says which params differ from the run before.
   questions. Look at the interval in the report before you believe a difference. `keep` is how often it leaves alone
   what is right already; `gate` is 1 if it may take the champion's place.
 - **Why?** Mark two runs, press *Compare*, switch on *Show diff only*. The chart view lays their curves over each other.
-- **What next?** `pretrain/diagnosis.finding` says how the training ended; the tags beside it, on the run's own page, say
-  by which numbers, and what to try.
+- **What next?** `pretrain/diagnosis.finding` says how the training ended; the tags beside it, on the run's own page,
+  say by which numbers, and what to try.
 - **Which answers?** *Artifact view*, table `gold/results.json`: the same question, both answers, side by side.
 - **The report** is among a run's artifacts: `reports/gold.html`.
 """

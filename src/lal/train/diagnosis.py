@@ -1,8 +1,8 @@
 """What a finished run's curve says, in a word, with its evidence and the next thing to try.
 
-A pure function of the curve and a few facts. What a curve can show is limited: the rate falls to 0 over the end of every
-run, which bends each curve flat, so "still improving" is judged over its last quarter, not at its end. Divergence to what
-is no number ends a run before it gets here, with an error that names the same remedy (`lal.train.loop`).
+A pure function of the curve and a few facts. What a curve can show is limited: the rate falls to 0 over the end of
+every run, which bends each curve flat, so "still improving" is judged over its last quarter, not at its end. Divergence
+to what is no number ends a run before it gets here, with an error that names the same remedy (`lal.train.loop`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,8 +36,8 @@ Source: Muennighoff et al. 2023, "Scaling Data-Constrained Language Models", htt
 """
 
 WIDE_GAP = 1.15
-"""Validation over training loss from which many epochs are told apart from a text that is merely easy. A run of 5 epochs
-over TinyShakespeare ends at 1.23."""
+"""Validation over training loss from which many epochs are told apart from a text that is merely easy. A run of 5
+epochs over TinyShakespeare ends at 1.23."""
 
 IMPROVING = 0.01
 """Share of the validation loss that the last quarter of the steps must bring to call a run unfinished: a run of 1,200
@@ -134,8 +134,12 @@ def _memorised(rows: Rows, facts: Facts) -> Diagnosis | None:
     size = f"{facts.num_targets / facts.parameters:.2g} different tokens a parameter"
     evidence = f"{', '.join(told)}; {facts.epochs:.1f} passes over the data, {size}"
     if is_small:
-        return Diagnosis("too small a corpus", evidence, f"{_more_data(facts)}; {_shorter(facts, best['step'])} meanwhile")
-    return Diagnosis("overfitting", evidence, f"{_shorter(facts, best['step'])}, a smaller model.size, or {_more_data(facts)}")
+        return Diagnosis(
+            "too small a corpus", evidence, f"{_more_data(facts)}; {_shorter(facts, best['step'])} meanwhile"
+        )
+    return Diagnosis(
+        "overfitting", evidence, f"{_shorter(facts, best['step'])}, a smaller model.size, or {_more_data(facts)}"
+    )
 
 
 def _improving(rows: Rows, facts: Facts) -> Diagnosis | None:
@@ -151,7 +155,7 @@ def _improving(rows: Rows, facts: Facts) -> Diagnosis | None:
 
 
 def _settled(rows: Rows, facts: Facts) -> Diagnosis:
-    """Nothing moves any more: fine if the model knows more of its training data than of others, else it is too small."""
+    """Nothing moves any more: fine if the model knows its training data better than others, else it is too small."""
     gain, since = _last_gain(rows)
     gap = rows[-1]["validation_loss"] / rows[-1]["train_loss"]
     evidence = f"validation moved by {abs(gain):.1%} since step {since:,.0f}, and stands at {gap:.2f} times training"

@@ -1,7 +1,7 @@
 """How much memory a training run needs, before it is asked for, and how much there is.
 
-    N parameters        B rows of a batch        T positions of a row        L layers
-    C width             F feed-forward width     H heads                     V vocabulary
+N parameters        B rows of a batch        T positions of a row        L layers
+C width             F feed-forward width     H heads                     V vocabulary
 """
 
 from collections import Counter

@@ -1,13 +1,13 @@
-"""How low a training will bring the loss, foretold from its size: a law with few constants, fitted to runs of this recipe.
+"""How low a training will bring the loss, foretold from its size: a law with few constants, fitted to this recipe.
 
     bits a byte = A (e + a P^-alpha + b D^-beta)
 
     A  what an n-gram model, counted in a second, needs a byte for the same text: how hard the text is
     P  parameters of the blocks        D  bytes learned from, as if none were repeated and batches were small
 
-The form is Hoffmann et al.'s, with the text's difficulty in front so that runs on one corpus can speak for another. What is
-repeated is worth less than what is new (Muennighoff et al.), what is learned in large batches less than in small ones
-(McCandlish et al.). The range is the error of runs that were left out of the fit, in their turn.
+The form is Hoffmann et al.'s, with the text's difficulty in front so that runs on one corpus can speak for another.
+What is repeated is worth less than what is new (Muennighoff et al.), what is learned in large batches less than in
+small ones (McCandlish et al.). The range is the error of runs that were left out of the fit, in their turn.
 
 Source: Hoffmann et al. 2022, "Training Compute-Optimal Large Language Models", equation 2, https://arxiv.org/abs/2203.15556;
     Muennighoff et al. 2023, "Scaling Data-Constrained Language Models", equation 5, https://arxiv.org/abs/2305.16264;
@@ -103,7 +103,9 @@ class Law:
 
     def bits_per_byte(self, size: Size) -> Range:
         """What a run of this size will need a byte of held-out text."""
-        likely = size.anchor * float(_terms(size, self.alpha, self.beta, self.critical_batch) @ np.array(self.constants))
+        likely = size.anchor * float(
+            _terms(size, self.alpha, self.beta, self.critical_batch) @ np.array(self.constants)
+        )
         return Range(likely * (1 - COVERAGE * self.error), likely, likely * (1 + COVERAGE * self.error))
 
 
@@ -155,14 +157,14 @@ def _terms(size: Size, alpha: float, beta: float, critical_batch: float) -> NDAr
 
 
 def measure_anchor(training: bytes, held_out: bytes) -> float:
-    """A: bits a byte of held-out text under a Kneser-Ney model of five bytes, counted on up to 1 MB of training text."""
+    """A: bits a byte of held-out text under a Kneser-Ney model of five bytes, counted on up to 1 MB of training."""
     model = NGram.train(np.frombuffer(training[:ANCHOR_BYTES], dtype=np.uint8), ANCHOR_ORDER)
     nats = model.nats(np.frombuffer(held_out[:ANCHOR_HELD_OUT_BYTES], dtype=np.uint8))
     return float(nats.mean()) / math.log(2)
 
 
 def block_parameters(shape: Shape) -> int:
-    """P of a shape with as many key/value heads as heads: four square matrices and three of the feed-forward network."""
+    """P of a shape with a key/value head for each head: four square matrices and three of the feed-forward network."""
     width = shape.width
     return shape.num_layers * (4 * width**2 + 3 * width * feed_forward_width(width))
 
@@ -192,4 +194,4 @@ RUNS = (
 )
 """Runs of this recipe (4 layers, context 256, 8 rows a batch, each with its own full decay) on TinyShakespeare: anchor,
 parameters of the blocks, bytes of the corpus, bytes seen, bytes a batch, bits a byte on the whole validation part. The
-first eight over characters in bf16, the last two over 512 byte pairs in fp32. `python -m bench.forecast` makes such rows."""
+first eight over characters in bf16, the last two over 512 byte pairs in fp32. `python -m bench.forecast` makes more."""

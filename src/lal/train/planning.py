@@ -1,4 +1,4 @@
-"""Which shape, batch and number of steps to train in given minutes: measured speeds, and the law of `lal.train.forecast`.
+"""Which shape, batch and steps to train in given minutes: measured speeds, and the law of `lal.train.forecast`.
 
 Every candidate takes a few real steps on this machine, at the precision that `pretrain.precision` gives here; what fits
 into the minutes is chosen by the loss that is foretold.
@@ -16,17 +16,25 @@ import torch
 from lal.errors import DataError, TrainingError
 from lal.files import read_json, sha256
 from lal.model.transformer import Config, Transformer
-from lal.params import SHAPES, ModelParams, Params, Shape
+from lal.params import SHAPES, Params, Shape
 from lal.text.batches import WindowBatches
 from lal.text.tokenizer import Tokenizer
 from lal.train.footprint import footprint, free_bytes
-from lal.train.forecast import ANCHOR_BYTES, ANCHOR_HELD_OUT_BYTES, Range, Size, block_parameters, calibrated, measure_anchor
+from lal.train.forecast import (
+    ANCHOR_BYTES,
+    ANCHOR_HELD_OUT_BYTES,
+    Range,
+    Size,
+    block_parameters,
+    calibrated,
+    measure_anchor,
+)
 from lal.train.loop import Plan
 from lal.train.precision import prepare
 from lal.train.preflight import MEMORY_MARGIN, run_seconds, seconds_per_step
 
 WIDTHS = (64, 96, 128, 192, 256)
-"""Of the candidates beside the named sizes, with 4 layers, heads 32 wide, context 256: the shapes of the fitted runs."""
+"""Of the candidates beside the named ones, with 4 layers, heads 32 wide, context 256: the shapes of the fitted runs."""
 
 BATCHES = (4, 8, 16)
 """Rows; the middle one first, the others for the shape that is best with it."""
@@ -102,8 +110,12 @@ def read_material(tokens: Path, tokenizer: Path) -> Material:
     meta, vocabulary = read_json(tokens / "meta.json"), Tokenizer.load(tokenizer)
     if meta.get("tokenizer_sha256") != sha256(tokenizer / "tokenizer.json"):
         raise DataError(f"{tokens}: made with another tokenizer than {tokenizer}", "run `dvc repro tokenizer`")
-    training, held_out = (np.memmap(tokens / f"{split}.bin", dtype="<u2", mode="r") for split in ("train", "validation"))
-    texts = (_bytes(ids, vocabulary, most) for ids, most in ((training, ANCHOR_BYTES), (held_out, ANCHOR_HELD_OUT_BYTES)))
+    training, held_out = (
+        np.memmap(tokens / f"{split}.bin", dtype="<u2", mode="r") for split in ("train", "validation")
+    )
+    texts = (
+        _bytes(ids, vocabulary, most) for ids, most in ((training, ANCHOR_BYTES), (held_out, ANCHOR_HELD_OUT_BYTES))
+    )
     return Material(
         training=training,
         bytes_per_token=meta["train"]["bytes"] / meta["train"]["tokens"],
@@ -116,7 +128,7 @@ def read_material(tokens: Path, tokenizer: Path) -> Material:
 
 
 def propose(params: Params, material: Material, minutes: float) -> Iterator[Proposal]:
-    """Yields what each candidate promises, the smallest first; those that cannot make `FEWEST_STEPS` are left out.
+    """Yields what each candidate promises, the cheapest first; those that cannot make `FEWEST_STEPS` are left out.
 
     Args:
         params: `model` and `pretrain` say all that is not proposed.
@@ -126,13 +138,21 @@ def propose(params: Params, material: Material, minutes: float) -> Iterator[Prop
     found: list[Proposal] = []
     middle = BATCHES[1]
     for size in _sizes():
+        shape = SHAPES[size] if isinstance(size, str) else size
+        if found and _steps_by_size(found[-1], shape) < FEWEST_STEPS:
+            break  # Not measured: a step of the largest would take longer than all others together.
         if proposal := _propose(params, material, minutes, size, middle):
+            if proposal.steps < FEWEST_STEPS:
+                break
             found.append(proposal)
             yield proposal
     if found:
         favourite = best(found).size
         for batch_size in BATCHES:
-            if batch_size != middle and (proposal := _propose(params, material, minutes, favourite, batch_size)):
+            if batch_size == middle:
+                continue
+            proposal = _propose(params, material, minutes, favourite, batch_size)
+            if proposal and proposal.steps >= FEWEST_STEPS:
                 yield proposal
 
 
@@ -151,19 +171,24 @@ def best(proposals: list[Proposal]) -> Proposal:
 
 
 def _sizes() -> list[str | Shape]:
-    """All candidates, smallest first; a shape that has a name is called by it."""
+    """All candidates, the cheapest step first."""
     free = [Shape(num_layers=4, num_heads=width // 32, width=width, context_length=256) for width in WIDTHS]
-    return sorted([*SHAPES, *free], key=lambda size: block_parameters(SHAPES[size] if isinstance(size, str) else size))
+    return sorted([*SHAPES, *free], key=lambda size: _work(SHAPES[size] if isinstance(size, str) else size))
+
+
+def _work(shape: Shape) -> int:
+    """What a step of one row costs, but for a constant."""
+    return block_parameters(shape) * shape.context_length
 
 
 def _propose(params: Params, material: Material, minutes: float, size: str | Shape, batch_size: int) -> Proposal | None:
-    """What a candidate promises; None if it is too slow, too large for the memory, or the text too short for it."""
+    """What a candidate promises; None if it is too large for the memory, or does not suit text and params."""
     settings = params.pretrain.model_copy(update={"batch_size": batch_size})
     shape = SHAPES[size] if isinstance(size, str) else size
     tokens_a_step = shape.context_length * batch_size
-    if len(material.training) <= tokens_a_step:
+    if len(material.training) <= tokens_a_step or shape.num_heads % (params.model.num_kv_heads or 1):
         return None
-    wanted = ModelParams.model_validate(params.model.model_dump() | {"size": size, "num_kv_heads": None})
+    wanted = params.model.model_copy(update={"size": size})
     with torch.random.fork_rng(devices=[]):
         model = Transformer(Config.from_params(wanted, material.vocabulary_size), seed=params.seed)
     prepare(model, settings)
@@ -179,9 +204,7 @@ def _propose(params: Params, material: Material, minutes: float, size: str | Sha
         low, high = run_seconds(Plan("pretrain", settings, steps, batches), seconds, validated, model.compute_dtype)
         return Range(low / 60, math.sqrt(low * high) / 60, high / 60)
 
-    steps = _most_steps(lasting, minutes)
-    if steps < FEWEST_STEPS:
-        return None
+    steps = max(1, _most_steps(lasting, minutes))
     seen = steps * tokens_a_step
     measures = Size(
         material.anchor,
@@ -193,6 +216,11 @@ def _propose(params: Params, material: Material, minutes: float, size: str | Sha
     bits = calibrated().bits_per_byte(measures)
     nats = Range(*(material.nats_per_bit * value for value in (bits.low, bits.likely, bits.high)))
     return Proposal(size, batch_size, steps, seen / len(material.training), bits, nats, lasting(steps))
+
+
+def _steps_by_size(measured: Proposal, shape: Shape) -> float:
+    """Steps in the same minutes, were time as the blocks' parameters times the tokens; larger shapes do better."""
+    return measured.steps * _work(measured.shape) / _work(shape)
 
 
 def _most_steps(lasting: Callable[[int], Range], minutes: float) -> int:
@@ -210,4 +238,3 @@ def _most_steps(lasting: Callable[[int], Range], minutes: float) -> int:
 def _bytes(ids: np.memmap[Any, np.dtype[np.uint16]], vocabulary: Tokenizer, most: int) -> bytes:
     """The text's first bytes; an id stands for at least one of them, control tokens for none."""
     return b"".join(vocabulary.token_bytes(token_id) for token_id in ids[:most].tolist())[:most]
-

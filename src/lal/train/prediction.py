@@ -1,6 +1,6 @@
 """What `lal plan` foretold, kept until the run that it was about has ended, and what became of it.
 
-    .lal/plan.json     the chosen run, what was foretold of it, and the digest of the text it was planned for
+.lal/plan.json     the chosen run, what was foretold of it, and the digest of the text it was planned for
 """
 
 from collections.abc import Mapping

@@ -23,6 +23,7 @@ LINKS = {
     "checked": "Checked answers",
     "copies": "Copies",
     "overlap": "Overlap",
+    "training": "Training",
     "all": "All items",
 }
 """Section id -> what the link to it says, in the order of the page."""

@@ -124,6 +124,10 @@ ol.groups ul { margin: .5rem 0; padding-left: 1.2rem; } ol.groups li li { overfl
 @media (max-width: 52rem) {
   .ladder td { grid-template-columns: 7.2rem 6.4rem 1fr; } .ladder td > span:only-child { grid-column: 2 / -1; }
 }
+figure { margin: .75rem 0; } figcaption { color: var(--soft); font-size: .88rem; }
+svg.curve { display: block; width: 100%; max-width: 36rem; height: auto; }
+.curve .axis { stroke: var(--line); } .curve polyline { fill: none; stroke-width: 2; stroke-linejoin: round; }
+.curve .train_loss { stroke: var(--soft); stroke-dasharray: 5 4; } .curve .validation_loss { stroke: var(--mark); }
 @media print { form, nav { display: none; } .item, tr { break-inside: avoid; } }
 """
 
