@@ -16,7 +16,7 @@ from lal.records import PERSONA_TASK, Conversation, read_records
 from lal.reporting import Reporter
 from lal.text.batches import Batch, ConversationBatches, pad_rows
 from lal.text.chat import Rendered, render
-from lal.train.diagnosis import Diagnosis, Facts, diagnose
+from lal.train.diagnosis import Facts, diagnose
 from lal.train.fit import Fitted, fit, write_trained
 from lal.train.loop import Plan, memory_for
 from lal.train.precision import prepare
@@ -75,9 +75,7 @@ def sft(
         counts = {"parameters": count_parameters(model), "conversations": len(training)}
         metrics = {**counts, "dropped_conversations": num_dropped, **fitted.metrics()}
         write_trained(instruct, curve, model, vocabulary, origin | {"training": metrics}, fitted.rows, processes)
-    diagnosis = _diagnose(fitted, metrics["parameters"], fitted.steps / batches.steps_per_epoch)
-    reporter.say(f"sft: {diagnosis}")
-    return metrics | fitted.timing() | {"diagnosis": diagnosis.metrics()}
+    return metrics | fitted.timing() | _diagnosis(fitted, metrics["parameters"], batches.steps_per_epoch, reporter)
 
 
 def _load(base: Path, settings: SftParams, processes: Processes) -> tuple[LoadedModel, str]:
@@ -87,9 +85,12 @@ def _load(base: Path, settings: SftParams, processes: Processes) -> tuple[Loaded
         return loaded, prepare(loaded.model, settings, processes)
 
 
-def _diagnose(fitted: Fitted, parameters: int, epochs: float) -> Diagnosis:
-    """What the curve of a run over so many epochs says."""
-    return diagnose(fitted.rows, Facts("sft", parameters, epochs, round(fitted.num_tokens / epochs)))
+def _diagnosis(fitted: Fitted, parameters: int, steps_per_epoch: int, reporter: Reporter) -> dict[str, Any]:
+    """What the curve says, told and as metrics."""
+    epochs = fitted.steps / steps_per_epoch
+    diagnosis = diagnose(fitted.rows, Facts("sft", parameters, epochs, round(fitted.num_tokens / epochs)))
+    reporter.say(f"sft: {diagnosis}")
+    return {"diagnosis": diagnosis.metrics()}
 
 
 def _origin(params: Params, inputs: Sequence[Path], loaded: LoadedModel) -> dict[str, Any]:
