@@ -100,10 +100,10 @@ class Peer(nn.Module):
 
     def sum_of_losses(self, batch: Batch) -> Tensor:
         """Nats that a batch's targets cost, summed."""
-        logits = self(torch.from_numpy(batch.inputs)).flatten(0, 1)
-        return F.cross_entropy(
-            logits, torch.from_numpy(batch.targets).flatten(), ignore_index=NO_TARGET, reduction="sum"
-        )
+        device = self.tokens.weight.device
+        logits = self(torch.from_numpy(batch.inputs).to(device)).flatten(0, 1)
+        targets = torch.from_numpy(batch.targets).to(device).flatten()
+        return F.cross_entropy(logits, targets, ignore_index=NO_TARGET, reduction="sum")
 
 
 def peer_steps(model: Peer, config: PeerConfig, training: Ids, seed: int) -> Iterator[float]:

@@ -33,7 +33,7 @@ from lal.reporting import NullReporter
 from lal.text.batches import Batch, Ids, WindowBatches
 from lal.train.loop import Plan, sum_of_losses, training_steps
 from lal.train.optimizer import Optimizer
-from lal.train.precision import compile_blocks, prepare
+from lal.train.precision import choose_device, compile_blocks, prepare
 
 THREADS = 2
 TURN_SECONDS = 1.0
@@ -207,7 +207,7 @@ def _prepared_steps(model: Transformer, params: PretrainParams, plan: Plan) -> I
 def peer_run(config: PeerConfig, text: Characters) -> tuple[Run, Peer]:
     """The peer, to be trained by its own recipe; the model, too, since its check draws other batches."""
     torch.manual_seed(SEED)
-    model = Peer(config, text.vocabulary_size)
+    model = Peer(config, text.vocabulary_size).to(choose_device())
     steps = peer_steps(model, config, text.training, SEED)
     name = "nanoGPT's CPU recipe"
     size = count_parameters(model)
