@@ -77,7 +77,7 @@ def pretrain(
         return f"  it writes: {vocabulary.decode(ids)!r}"
 
     inputs = [tokenizer / "tokenizer.json", tokens / "train.bin", tokens / "validation.bin"]
-    origin = {
+    origin: dict[str, Any] = {
         "stage": "pretrain",
         "params": params.model_dump(mode="json", include={"seed", "model", "pretrain"}),
         "inputs": {path.name: sha256(path) for path in inputs},

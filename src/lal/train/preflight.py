@@ -337,7 +337,7 @@ def _trial(plan: Plan, batches: Any, steps: int) -> Plan:
     return Plan(plan.section, params, steps, batches)
 
 
-def _twin(config: Config, **changes: int) -> Transformer:
+def _twin(config: Config, **changes: Any) -> Transformer:
     return Transformer(dataclasses.replace(config, **changes), seed=0)
 
 
