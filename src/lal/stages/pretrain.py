@@ -32,16 +32,9 @@ _REMEDY = "run `dvc repro tokenizer`"
 
 
 def pretrain(
-    *,
-    params: Params,
-    tokenizer: Path,
-    tokens: Path,
-    base: Path,
-    curve: Path,
-    scratch: Path,
-    reporter: Reporter,
+    *, params: Params, tokenizer: Path, tokens: Path, base: Path, curve: Path, scratch: Path, reporter: Reporter,
     foretold: Path | None = None,
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     """Trains the base model.
 
     Args:
@@ -68,21 +61,14 @@ def pretrain(
         model = Transformer(Config.from_params(params.model, vocabulary.vocabulary_size), seed=params.seed)
         machine = prepare(model, params.pretrain)
     reporter.say(f"pretrain: {count_parameters(model):,} parameters, {len(training):,} training tokens, on {machine}")
-    context_length, batch_size = model.config.context_length, params.pretrain.batch_size
-    batches = WindowBatches(training, context_length, batch_size, params.seed)
-    held_out = _windows(validation, vocabulary.end_id, context_length, batch_size)
+    sizes = model.config.context_length, params.pretrain.batch_size
+    batches, held_out = WindowBatches(training, *sizes, params.seed), _windows(validation, vocabulary.end_id, *sizes)
 
     def sample() -> str:
         ids = stream(model, [vocabulary.end_id], SAMPLING, SAMPLE_TOKENS, vocabulary.end_id, params.seed)
         return f"  it writes: {vocabulary.decode(ids)!r}"
 
-    inputs = [tokenizer / "tokenizer.json", tokens / "train.bin", tokens / "validation.bin"]
-    origin: dict[str, Any] = {
-        "stage": "pretrain",
-        "params": params.model_dump(mode="json", include={"seed", "model", "pretrain"}),
-        "inputs": {path.name: sha256(path) for path in inputs},
-        "parent": None,
-    }
+    origin = _origin(params, tokenizer, tokens)
     plan = Plan("pretrain", params.pretrain, params.pretrain.steps, batches)
     with open_checkpoints(scratch, identity(origin, machine, Path(__file__)), reporter) as checkpoints:
         is_whole = not checkpoints.is_begun
@@ -95,8 +81,22 @@ def pretrain(
         write_curve(curve, fitted.rows)
     minutes = (time.monotonic() - begun) / 60 if is_whole else None
     facts = Facts("pretrain", metrics["parameters"], fitted.num_tokens / len(training), len(training))
-    prediction = read_prediction(foretold, params, origin["inputs"]["train.bin"]) if foretold else None
-    return metrics | fitted.timing() | _told(fitted, facts, prediction, minutes, reporter)
+    return metrics | fitted.timing() | _told(fitted, facts, _prediction(foretold, params, tokens), minutes, reporter)
+
+
+def _prediction(foretold: Path | None, params: Params, tokens: Path) -> Prediction | None:
+    return read_prediction(foretold, params, sha256(tokens / "train.bin")) if foretold else None
+
+
+def _origin(params: Params, tokenizer: Path, tokens: Path) -> dict[str, Any]:
+    """What the model is made from; see `lal.train.resume.identity`."""
+    inputs = [tokenizer / "tokenizer.json", tokens / "train.bin", tokens / "validation.bin"]
+    return {
+        "stage": "pretrain",
+        "params": params.model_dump(mode="json", include={"seed", "model", "pretrain"}),
+        "inputs": {path.name: sha256(path) for path in inputs},
+        "parent": None,
+    }
 
 
 def _told(

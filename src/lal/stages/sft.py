@@ -16,8 +16,8 @@ from lal.records import PERSONA_TASK, Conversation, read_records
 from lal.reporting import Reporter
 from lal.text.batches import Batch, ConversationBatches, pad_rows
 from lal.text.chat import Rendered, render
-from lal.train.diagnosis import Facts, diagnose
-from lal.train.fit import fit, write_curve
+from lal.train.diagnosis import Diagnosis, Facts, diagnose
+from lal.train.fit import Fitted, fit, write_curve
 from lal.train.loop import Plan, memory_for
 from lal.train.precision import prepare
 from lal.train.preflight import Start, preflight, trained_loss
@@ -60,12 +60,7 @@ def sft(
     plan = Plan("sft", settings, math.ceil(settings.epochs * batches.steps_per_epoch), batches)
     reporter.say(f"sft: {len(rows):,} rows an epoch, {plan.steps:,} steps, on {machine}")
     inputs = [*files.values(), *(base / name for name in ("model.safetensors", "config.json", "tokenizer.json"))]
-    origin = {
-        "stage": "sft",
-        "params": params.model_dump(mode="json", include={"seed", "sft"}),
-        "inputs": {path.name: sha256(path) for path in inputs},
-        "parent": loaded.provenance,
-    }
+    origin = _origin(params, inputs, loaded)
     with open_checkpoints(scratch, identity(origin, machine, Path(__file__)), reporter) as checkpoints:
         if not checkpoints.is_begun:
             start = Start(trained_loss(loaded.provenance), len(training), num_dropped)
@@ -76,11 +71,23 @@ def sft(
         metrics = {**counts, "dropped_conversations": num_dropped, **fitted.metrics()}
         save_model(instruct, model, vocabulary, origin | {"training": metrics})
         write_curve(curve, fitted.rows)
-    epochs = fitted.steps / batches.steps_per_epoch
-    facts = Facts("sft", metrics["parameters"], epochs, round(fitted.num_tokens / epochs))
-    diagnosis = diagnose(fitted.rows, facts)
+    diagnosis = _diagnose(fitted, metrics["parameters"], fitted.steps / batches.steps_per_epoch)
     reporter.say(f"sft: {diagnosis}")
     return metrics | fitted.timing() | {"diagnosis": diagnosis.metrics()}
+
+
+def _diagnose(fitted: Fitted, parameters: int, epochs: float) -> Diagnosis:
+    return diagnose(fitted.rows, Facts("sft", parameters, epochs, round(fitted.num_tokens / epochs)))
+
+
+def _origin(params: Params, inputs: Sequence[Path], loaded: LoadedModel) -> dict[str, Any]:
+    """What the model is made from; see `lal.train.resume.identity`."""
+    return {
+        "stage": "sft",
+        "params": params.model_dump(mode="json", include={"seed", "sft"}),
+        "inputs": {path.name: sha256(path) for path in inputs},
+        "parent": loaded.provenance,
+    }
 
 
 @dataclass(frozen=True)
