@@ -40,7 +40,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_it_shows_the_candidates_and_keeps_what_it_foretold(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = PARAMS.read_text()
-    plan(minutes=0.5)
+    plan(minutes=5)
     printed = capsys.readouterr().out
     assert "1 x 8" in printed
     assert "1 x 16" in printed
@@ -51,7 +51,7 @@ def test_it_shows_the_candidates_and_keeps_what_it_foretold(project: Path, capsy
 
 
 def test_what_was_applied_is_reviewed_after_the_run(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plan(minutes=0.5, apply=True)
+    plan(minutes=5, apply=True)
     prediction = read_prediction(KEPT, load_params(PARAMS), sha256(project / "data" / "tokens" / "train.bin"))
     assert prediction is not None
     with pytest.raises(DataError, match=r"metrics/pretrain\.json"):
@@ -67,7 +67,7 @@ def test_what_was_applied_is_reviewed_after_the_run(project: Path, capsys: pytes
 
 
 def test_a_prediction_is_of_one_run_only(project: Path) -> None:
-    plan(minutes=0.5, apply=True)
+    plan(minutes=5, apply=True)
     write_text(PARAMS, PARAMS.read_text().replace("learning_rate: 0.02", "learning_rate: 0.01", 1))
     with pytest.raises(ParamsError, match="another run"):
         plan(review=True)

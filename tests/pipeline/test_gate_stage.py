@@ -27,7 +27,8 @@ stages:
   gate:
     cmd: >-
       python -m pipeline.gate --answers gold.jsonl --scores scores.json --failures failures.json --copies copies.json
-      --overlaps overlaps.json --champion champion --noise noise.json --report gold.html
+      --overlaps overlaps.json --champion champion --noise noise.json --pretrain pretrain.json
+      --pretrain-curve pretrain.csv --sft sft.json --sft-curve sft.csv --report gold.html
     deps: [gold.jsonl, scores.json, failures.json, copies.json, overlaps.json, champion, noise.json]
     params: [gold, gate]
     outs: [gold.html, runs/gate.json]

@@ -62,13 +62,14 @@ def test_a_stage_by_hand_is_a_run_with_a_parent_of_its_own(project: Path) -> Non
     with track("pretrain", PARAMS) as tracker:
         for step in range(5):
             tracker.numbers({"train_loss": 4.0 - step}, step)
-        tracker.results({"train_loss": 0.5, "validation": {"bits_per_byte": 1.25}})
+        tracker.results({"train_loss": 0.5, "validation": {"bits_per_byte": 1.25}, "diagnosis": {"finding": "plateau"}})
     (child,), (parent,) = runs(project, "stage"), runs(project, "pipeline")
     assert tracker.run_id == child.info.run_id
     for run in (child, parent):
         assert run.info.status == "FINISHED"
         assert run.data.metrics["pretrain/train_loss"] == 0.5
         assert run.data.metrics["pretrain/validation.bits_per_byte"] == 1.25
+        assert run.data.tags["pretrain/diagnosis.finding"] == "plateau"
     assert parent.data.metrics["bits_per_byte"] == 1.25
     assert parent.data.params == {"seed": "1", "pretrain.learning_rate": "0.02"}
     assert parent.data.tags["mlflow.source.name"] == "by hand"

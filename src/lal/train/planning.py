@@ -231,7 +231,7 @@ def _most_steps(lasting: Callable[[int], Range], minutes: float) -> int:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if lasting(middle).likely <= minutes else (low, middle)
-    scale = 10 ** max(0, len(str(low)) - 2)
+    scale: int = 10 ** max(0, len(str(low)) - 2)
     return low // scale * scale
 
 
