@@ -43,7 +43,6 @@ from lal.train.precision import compile_blocks, prepare
 
 DEFAULT = "default"
 RUNS = Path(".lal/ablation.jsonl")
-PROCESSES = 2
 TURNS, TURN_STEPS = 10, 2
 CONFIDENCE = 0.95
 
@@ -156,7 +155,7 @@ class Trainee:
         self._text = text
         self._batches = WindowBatches(text.training, size.shape.context_length, self.params.batch_size, seed)
         if self.params.compile:
-            compile_blocks(self.model, self._batches(0), NullReporter())
+            compile_blocks(self.model, self._batches(0), NullReporter(), self.model.device)
 
     @staticmethod
     def pretrain_params(variant: Variant, params: Params) -> PretrainParams:
@@ -263,9 +262,9 @@ def measure(runs: Runs, params_path: Path, steps: int, seeds: int) -> None:
 
 
 def _in_processes(runs: Runs, jobs: Sequence[tuple[Any, ...]]) -> None:
-    """Does the jobs, two at once; each in a fresh process, whose compiler has met nothing else."""
+    """Does the jobs, one a core at once; each in a fresh process, whose compiler has met nothing else."""
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(PROCESSES, mp_context=spawn, max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(torch.get_num_threads(), mp_context=spawn, max_tasks_per_child=1) as pool:
         for done in as_completed([pool.submit(*job) for job in jobs]):
             runs.add(done.result())
 

@@ -33,9 +33,9 @@ from lal.reporting import NullReporter
 from lal.text.batches import Batch, Ids, WindowBatches
 from lal.train.loop import Plan, sum_of_losses, training_steps
 from lal.train.optimizer import Optimizer
-from lal.train.precision import choose_device, compile_blocks, prepare
+from lal.train.precision import compile_blocks, prepare
+from lal.train.processes import ALONE
 
-THREADS = 2
 TURN_SECONDS = 1.0
 SEED = 1337
 NGRAM_ORDER = 7
@@ -200,14 +200,14 @@ def _seconds_a_step(trial: Transformer, params: PretrainParams, batches: WindowB
 def _prepared_steps(model: Transformer, params: PretrainParams, plan: Plan) -> Iterator[object]:
     prepare(model, params)
     if params.compile:
-        compile_blocks(model, plan.batches(0), NullReporter())
+        compile_blocks(model, plan.batches(0), NullReporter(), model.device)
     yield from training_steps(model, Optimizer(model, params, model.compute_dtype), plan)
 
 
 def peer_run(config: PeerConfig, text: Characters) -> tuple[Run, Peer]:
     """The peer, to be trained by its own recipe; the model, too, since its check draws other batches."""
     torch.manual_seed(SEED)
-    model = Peer(config, text.vocabulary_size).to(choose_device())
+    model = Peer(config, text.vocabulary_size).to(ALONE.choose_device())
     steps = peer_steps(model, config, text.training, SEED)
     name = "nanoGPT's CPU recipe"
     size = count_parameters(model)
@@ -295,7 +295,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tune", action="store_true", help="hold out characters 80 to 90 %% instead of the last tenth")
     parser.add_argument("--goals", nargs="+", choices=RECIPES, default=[*RECIPES], help="which to run for; all")
     options = parser.parse_args(arguments)
-    torch.set_num_threads(THREADS)
     text = Characters.of(read_shakespeare(options.tune))
     params = load_params(Path("params.yaml")).pretrain
     if options.minutes:

@@ -81,7 +81,7 @@ class Training:
         self._batches = batches or (lambda _: batch)
         self.optimizer = Optimizer(self.model, self.params, self.model.compute_dtype)
         if is_compiled:
-            compile_blocks(self.model, self._batches(0), NullReporter())
+            compile_blocks(self.model, self._batches(0), NullReporter(), self.model.device)
 
     def run(self, num_steps: int) -> list[float]:
         """Trains; gives the seconds of each step, from batch to moved weights."""

@@ -169,7 +169,6 @@ def test_the_command_races_for_the_goals_it_is_given_and_tuning_writes_nothing(
     monkeypatch.setattr(bench, "RECIPES", {"peer": recipe})
     monkeypatch.setattr(bench, "PeerConfig", lambda: PEER)
     monkeypatch.setattr(bench, "read_shakespeare", lambda is_tuning: Parts(TEXT[:900], TEXT[900:]))
-    monkeypatch.setattr(bench, "THREADS", 1)
     before = (ROOT / "docs" / "experiments.md").read_bytes()
     bench.main(["--goals", "peer", "--tune"])
     shown = capsys.readouterr().out

@@ -35,13 +35,13 @@ def test_what_works_passes_and_is_told_in_two_lines() -> None:
 def test_nothing_is_touched() -> None:
     model, plan = new_model(), new_plan()
     before = {name: weight.clone() for name, weight in model.named_parameters()}
-    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state(legacy=False)  # noqa: NPY002
     preflight(model, plan, held_out(), Listener())
     assert all(torch.equal(weight, before[name]) for name, weight in model.named_parameters())
     assert all(weight.grad is None for weight in model.parameters())
     assert model.training
     assert torch.equal(torch.get_rng_state(), torch_state)
-    assert np.array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
+    np.testing.assert_equal(np.random.get_state(legacy=False), numpy_state)  # noqa: NPY002
 
 
 def test_fresh_weights_that_do_not_begin_with_equal_odds_are_refused() -> None:
@@ -92,7 +92,7 @@ def test_a_wrong_gradient_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
             return 1.01 * gradient
 
     right: Callable[..., torch.Tensor] = layers.FeedForward.forward
-    monkeypatch.setattr(layers.FeedForward, "forward", lambda self, stream: Wrong.apply(right(self, stream)))
+    monkeypatch.setattr(layers.FeedForward, "forward", lambda self, stream: Wrong.apply(right(self, stream)))  # type: ignore[no-untyped-call]
     with pytest.raises(TrainingError, match="gradients are wrong"):
         preflight(new_model(), new_plan(), held_out(), Listener())
 
