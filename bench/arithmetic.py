@@ -27,6 +27,7 @@ Row = dict[str, object]
 PEAK_SIZES = (512, 1024, 2048)
 PRODUCTS = ("aten::mm", "aten::addmm", "mkldnn::_linear_pointwise")
 BATCHED_PRODUCTS = ("aten::bmm", "aten::baddbmm")
+FUSED_ATTENTION = "scaled_dot_product"
 OPTIMIZER = "optimizer"
 
 
@@ -87,7 +88,7 @@ def shares(training: Training, num_steps: int) -> dict[str, float]:
     for event in found.events() or []:
         spent[_kind(event)] += event.self_cpu_time_total
     total = sum(spent.values())
-    return {kind: spent[kind] / total for kind in ("matrix products", "attention's products", "elementwise", OPTIMIZER)}
+    return {kind: spent[kind] / total for kind in ("matrix products", "attention", "elementwise", OPTIMIZER)}
 
 
 def _kind(event: FunctionEvent) -> str:
@@ -98,7 +99,7 @@ def _kind(event: FunctionEvent) -> str:
         above = above.cpu_parent
     if event.name in PRODUCTS:
         return "matrix products"
-    return "attention's products" if event.name in BATCHED_PRODUCTS else "elementwise"
+    return "attention" if event.name in BATCHED_PRODUCTS or FUSED_ATTENTION in event.name else "elementwise"
 
 
 def measure(shapes: Sequence[Shape], num_steps: int, sizes: Sequence[int] = PEAK_SIZES) -> tuple[list[Row], list[Row]]:
@@ -167,8 +168,9 @@ NOTE = (
     "brackets the machine's best matrix product in GFLOP/s."
 )
 WHERE_NOTE = (
-    "Shares of the processor time that torch's profiler saw. `attention's products` are QK^T and AV, its softmax is in "
-    "`elementwise`, as are norms, rotation, activation, loss, copies, and what Python costs in between."
+    "Shares of the processor time that torch's profiler saw. `attention` is QK^T, softmax and AV where they are one call, "
+    "as in fp32; in bf16 on a processor its softmax is in `elementwise`, as are norms, rotation, activation, loss, copies, "
+    "and what Python costs in between."
 )
 
 

@@ -42,6 +42,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save_model(tmp_path / "base", base, tokenizer(), {"stage": "pretrain"})
     (tmp_path / "page.md").write_text("# Page\n")
     monkeypatch.setattr(data_curve, "NUM_VALIDATION", 3)
+    monkeypatch.setattr("lal.stages.sft.preflight", lambda *_: None)  # Which refuses such a base.
     return tmp_path
 
 
