@@ -168,9 +168,9 @@ NOTE = (
     "brackets the machine's best matrix product in GFLOP/s."
 )
 WHERE_NOTE = (
-    "Shares of the processor time that torch's profiler saw. `attention` is QK^T, softmax and AV where they are one call, "
-    "as in fp32; in bf16 on a processor its softmax is in `elementwise`, as are norms, rotation, activation, loss, copies, "
-    "and what Python costs in between."
+    "Shares of the processor time that torch's profiler saw. `attention` is QK^T, softmax and AV where they are one "
+    "call, as in fp32; in bf16 on a processor its softmax is in `elementwise`, as are norms, rotation, activation, loss, "
+    "copies, and what Python costs in between."
 )
 
 
