@@ -169,8 +169,8 @@ NOTE = (
 )
 WHERE_NOTE = (
     "Shares of the processor time that torch's profiler saw. `attention` is QK^T, softmax and AV where they are one "
-    "call, as in fp32; in bf16 on a processor its softmax is in `elementwise`, as are norms, rotation, activation, loss, "
-    "copies, and what Python costs in between."
+    "call, as in fp32; in bf16 on a processor its softmax is in `elementwise`, as are norms, rotation, activation, "
+    "loss, copies, and what Python costs in between."
 )
 
 

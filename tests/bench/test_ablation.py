@@ -43,12 +43,17 @@ def trained(name: str, params: Params, text: Text, steps: int = 5) -> Trainee:
     return trainee
 
 
+@pytest.fixture(scope="module")
+def default_bits(params: Params, text: Text) -> float:
+    return trained(DEFAULT, params, text).bits_per_byte()
+
+
 @pytest.mark.parametrize("name", [name for name in VARIANTS if name not in UNSEEN_HERE | {DEFAULT}])
-def test_a_variant_ends_elsewhere_than_the_default(name: str, params: Params, text: Text) -> None:
+def test_a_variant_ends_elsewhere_than_the_default(name: str, params: Params, text: Text, default_bits: float) -> None:
     size = VARIANTS[name].vocabulary_size
     own_text = text if size is None else Text.of(PARTS, min(size, 265))
     bits = trained(name, params, own_text).bits_per_byte()
-    assert bits != trained(DEFAULT, params, text).bits_per_byte()
+    assert bits != default_bits
     assert 0 < bits < 12
 
 
@@ -58,8 +63,8 @@ def test_what_a_tiny_run_cannot_show_is_at_least_asked_for(name: str) -> None:
     assert Trainee.pretrain_params(VARIANTS[name], params) != params.pretrain
 
 
-def test_the_same_variant_and_seed_end_in_the_same_loss(params: Params, text: Text) -> None:
-    assert trained(DEFAULT, params, text).bits_per_byte() == trained(DEFAULT, params, text).bits_per_byte()
+def test_the_same_variant_and_seed_end_in_the_same_loss(params: Params, text: Text, default_bits: float) -> None:
+    assert trained(DEFAULT, params, text).bits_per_byte() == default_bits
 
 
 @pytest.mark.parametrize("name", ["GELU", "squared ReLU"])

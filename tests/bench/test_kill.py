@@ -49,6 +49,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return source
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("stage")
 def test_kills_add_up_over_calls_and_every_run_is_compared(tmp_path: Path) -> None:
     first, runs, num_files = measure(tmp_path / "kill", "", 3, seed=1)
@@ -63,6 +64,7 @@ def test_kills_add_up_over_calls_and_every_run_is_compared(tmp_path: Path) -> No
     assert all(0 < one.checkpoint_files <= 2 for one in both if one.checkpoint_bytes)
 
 
+@pytest.mark.slow
 def test_what_is_not_the_same_is_named(tmp_path: Path, stage: Path) -> None:
     measure(tmp_path / "kill", "", 1, seed=1)
     stage.write_text(stage.read_text().replace('"same"', '"other"'))
