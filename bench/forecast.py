@@ -1,7 +1,7 @@
 """How well the loss of a run is foretold: `python -m bench.forecast`, on the tokens that `dvc repro tokenizer` made.
 
 Trains some shapes for some steps, each with its own full decay, on the corpus at hand, and sets what was foretold
-beside what came out. None of these runs was fitted to. Each row also stands as `lal.train.forecast` has it: put
+beside what came out. None of these runs was fitted to. Each row also stands as `lal.advice.forecast` has it: put
 into its table, it improves the law.
 """
 
@@ -13,11 +13,11 @@ from pathlib import Path
 import typer
 
 from bench.table import PAGE, report
+from lal.advice.forecast import Size, block_parameters, calibrated
+from lal.advice.planning import Material, read_material
 from lal.params import Params, Shape, load_params
 from lal.reporting import NullReporter
 from lal.stages.pretrain import pretrain
-from lal.train.forecast import Size, block_parameters, calibrated
-from lal.train.planning import Material, read_material
 
 RUNS = ((64, 200), (64, 800), (128, 150), (128, 600), (192, 200))
 """Width and steps; 4 layers, heads 32 wide, context and rows of `params.yaml`: 15 to 20 minutes on two cores."""

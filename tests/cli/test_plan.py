@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from lal.advice.forecast import Range
+from lal.advice.planning import Proposal
+from lal.advice.prediction import Prediction, read_prediction
 from lal.cli.plan import KEPT, METRICS, PARAMS, applied, plan
 from lal.errors import DataError, ParamsError
 from lal.files import sha256, write_json, write_text
 from lal.params import Shape, load_params
 from lal.train import planning
-from lal.train.forecast import Range
-from lal.train.planning import Proposal
-from lal.train.prediction import Prediction, read_prediction
 from tests.tiny_training import ROOT, write_inputs
 
 RANGE = Range(1.0, 2.0, 3.0)

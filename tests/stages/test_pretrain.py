@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import torch
 
+from lal.advice.forecast import Range
+from lal.advice.prediction import Prediction, write_prediction
 from lal.errors import DataError, TrainingError
 from lal.files import sha256, write_text
 from lal.model.folder import load_model
 from lal.params import Params
 from lal.stages.pretrain import pretrain
 from lal.text.tokenizer import Tokenizer
-from lal.train.forecast import Range
-from lal.train.prediction import Prediction, write_prediction
 from tests.tiny_training import ROOT, TEXT, Listener, tiny_params, write_inputs
 
 

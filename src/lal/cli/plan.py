@@ -10,8 +10,8 @@ import typer
 from lal.errors import DataError, ParamsError
 
 if TYPE_CHECKING:
+    from lal.advice.planning import Proposal
     from lal.params import Params
-    from lal.train.planning import Proposal
 
 PARAMS, TOKENS, TOKENIZER = Path("params.yaml"), Path("data/tokens"), Path("models/tokenizer")
 METRICS, KEPT = Path("metrics/pretrain.json"), Path(".lal", "plan.json")
@@ -28,9 +28,9 @@ def plan(
     if review:
         _review()
         return
+    from lal.advice.planning import best, propose, read_material
+    from lal.advice.prediction import Prediction, write_prediction
     from lal.params import load_params
-    from lal.train.planning import best, propose, read_material
-    from lal.train.prediction import Prediction, write_prediction
 
     params = load_params(PARAMS)
     material = read_material(TOKENS, TOKENIZER)
@@ -129,9 +129,9 @@ def _table(proposals: "list[Proposal]", chosen: "Proposal") -> list[str]:
 
 def _review() -> None:
     """What was foretold beside what was measured."""
+    from lal.advice.prediction import read_prediction
     from lal.files import read_json, sha256
     from lal.params import load_params
-    from lal.train.prediction import read_prediction
 
     if not KEPT.exists():
         raise DataError(f"{KEPT}: nothing was foretold", "run `lal plan --minutes 10 --apply`, then `dvc repro`")

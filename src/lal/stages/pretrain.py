@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from lal.advice.diagnosis import Facts, diagnose
+from lal.advice.prediction import Prediction, read_prediction
+from lal.advice.preflight import preflight
 from lal.errors import DataError
 from lal.files import read_json, sha256
 from lal.model.generate import stream
@@ -16,12 +19,9 @@ from lal.params import Params
 from lal.reporting import Reporter
 from lal.text.batches import WindowBatches, consecutive_windows
 from lal.text.tokenizer import Tokenizer
-from lal.train.diagnosis import Facts, diagnose
 from lal.train.fit import Fitted, fit, write_trained
 from lal.train.loop import Plan, memory_for
 from lal.train.precision import prepare
-from lal.train.prediction import Prediction, read_prediction
-from lal.train.preflight import preflight
 from lal.train.processes import ALONE, Processes
 from lal.train.resume import identity, open_checkpoints
 

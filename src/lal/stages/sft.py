@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lal.advice.diagnosis import Facts, diagnose
+from lal.advice.preflight import Start, preflight, trained_loss
 from lal.errors import TrainingError
 from lal.files import sha256
 from lal.model.folder import SEALED, LoadedModel, load_model
@@ -16,11 +18,9 @@ from lal.records import PERSONA_TASK, Conversation, read_records
 from lal.reporting import Reporter
 from lal.text.batches import Batch, ConversationBatches, pad_rows
 from lal.text.chat import Rendered, render
-from lal.train.diagnosis import Facts, diagnose
 from lal.train.fit import Fitted, fit, write_trained
 from lal.train.loop import Plan, memory_for
 from lal.train.precision import prepare
-from lal.train.preflight import Start, preflight, trained_loss
 from lal.train.processes import ALONE, Processes
 from lal.train.resume import identity, open_checkpoints
 

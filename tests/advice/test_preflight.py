@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from lal.advice.footprint import footprint
+from lal.advice.preflight import Start, preflight, trained_loss
 from lal.errors import TrainingError
 from lal.model.transformer import Transformer
 from lal.text.batches import Batch
-from lal.train.footprint import footprint
 from lal.train.optimizer import Optimizer
-from lal.train.preflight import Start, preflight, trained_loss
 from tests.tiny_training import Listener, held_out, new_model, new_plan, tokenizer
 
 TRAINED = Start(validation_loss=2.0, num_used=10, num_left_out=0)
@@ -98,7 +98,7 @@ def test_a_wrong_gradient_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_more_memory_than_is_free_is_refused_with_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lal.train.preflight.free_bytes", lambda _: 1000)
+    monkeypatch.setattr("lal.advice.preflight.free_bytes", lambda _: 1000)
     with pytest.raises(TrainingError, match=r"training needs about .* GiB are free") as caught:
         preflight(new_model(), new_plan(), held_out(), Listener())
     assert "pretrain.batch_size (now 2)" in caught.value.remedy

@@ -18,12 +18,12 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from lal.advice.footprint import footprint, free_bytes
 from lal.errors import TrainingError
 from lal.model.transformer import Config, Transformer, count_parameters
 from lal.params import TrainingParams
 from lal.reporting import Reporter
 from lal.text.batches import NO_TARGET, Batch
-from lal.train.footprint import footprint, free_bytes
 from lal.train.loop import Plan, less_memory, memory_for, sum_of_losses, training_steps
 from lal.train.optimizer import Optimizer
 

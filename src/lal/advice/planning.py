@@ -1,4 +1,4 @@
-"""Which shape, batch and steps to train in given minutes: measured speeds, and the law of `lal.train.forecast`.
+"""Which shape, batch and steps to train in given minutes: measured speeds, and the law of `lal.advice.forecast`.
 
 Every candidate takes a few real steps on this machine, at the precision that `pretrain.precision` gives here; what fits
 into the minutes is chosen by the loss that is foretold.
@@ -13,14 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from lal.errors import DataError, TrainingError
-from lal.files import read_json, sha256
-from lal.model.transformer import Config, Transformer
-from lal.params import SHAPES, Params, Shape
-from lal.text.batches import WindowBatches
-from lal.text.tokenizer import Tokenizer
-from lal.train.footprint import footprint, free_bytes
-from lal.train.forecast import (
+from lal.advice.footprint import footprint, free_bytes
+from lal.advice.forecast import (
     ANCHOR_BYTES,
     ANCHOR_HELD_OUT_BYTES,
     Range,
@@ -29,9 +23,15 @@ from lal.train.forecast import (
     calibrated,
     measure_anchor,
 )
+from lal.advice.preflight import MEMORY_MARGIN, run_seconds, seconds_per_step
+from lal.errors import DataError, TrainingError
+from lal.files import read_json, sha256
+from lal.model.transformer import Config, Transformer
+from lal.params import SHAPES, Params, Shape
+from lal.text.batches import WindowBatches
+from lal.text.tokenizer import Tokenizer
 from lal.train.loop import Plan
 from lal.train.precision import prepare
-from lal.train.preflight import MEMORY_MARGIN, run_seconds, seconds_per_step
 
 WIDTHS = (64, 96, 128, 192, 256)
 """Of the candidates beside the named ones, with 4 layers, heads 32 wide, context 256: the shapes of the fitted runs."""
@@ -52,7 +52,7 @@ class Material:
         bytes_per_token: Of the training split.
         validation_tokens: Ids in the validation split.
         nats_per_bit: What turns bits a byte of the validation split into nats a token.
-        anchor: See `lal.train.forecast`.
+        anchor: See `lal.advice.forecast`.
         vocabulary_size: V.
         digest: SHA-256 of the training split.
     """

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lal.advice.forecast import Range
 from lal.errors import DataError
 from lal.files import read_json, write_json
 from lal.params import Params
-from lal.train.forecast import Range
 
 
 @dataclass(frozen=True)

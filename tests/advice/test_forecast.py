@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from lal.advice.forecast import Law, Size, block_parameters, calibrated, fit_law, measure_anchor
 from lal.params import Shape
-from lal.train.forecast import Law, Size, block_parameters, calibrated, fit_law, measure_anchor
 
 TRUE = Law(0.5, 0.55, 8192.0, (0.8, 60.0, 500.0), 0.0)
 SIZES = [

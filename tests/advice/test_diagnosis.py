@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lal.train.diagnosis import Facts, diagnose
+from lal.advice.diagnosis import Facts, diagnose
 
 ROOT = Path(__file__).parents[2]
 FACTS = Facts("pretrain", parameters=1_000_000, epochs=5.0, num_targets=500_000)
