@@ -187,7 +187,7 @@ class Workshop:
 
     def run(self, stage: str, params: Params) -> None:
         function = getattr(importlib.import_module(f"lal.stages.{stage}"), stage)
-        paths = {
+        paths: dict[str, Any] = {
             name: self.folder / name
             for name in ("tokens", "base", "instruct", "bundle", "corpus", "conversations", "gold")
         }
@@ -209,11 +209,15 @@ class Workshop:
             "champion": self.folder / "champion",
             "noise": self.folder / "noise.json",
             "gate": self.folder / "gate.json",
+            "trainings": {
+                each: (self.folder / f"{each}.json", self.folder / f"{each}.csv") for each in ("pretrain", "sft")
+            },
         }
         names = inspect.signature(function).parameters
         arguments = {name: paths[name] for name in names if name in paths}
         metrics = function(params=params, reporter=NullReporter(), **arguments)
-        metrics.pop("tokens_per_second", None)  # how fast, not what
+        for timing in ("tokens_per_second", "minutes"):  # how fast, not what
+            metrics.pop(timing, None)
         (self.folder / f"{stage}.json").write_text(json.dumps(metrics, default=str))
 
     def digests(self) -> dict[str, str]:
