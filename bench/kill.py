@@ -7,8 +7,8 @@ moments drawn evenly over the time that the first one took, until it comes throu
 compared, byte by byte, and it begins anew. Every second kill hits the whole process group, as a power cut does, the
 others `dvc` alone: then the stage must end by itself, or it would write behind the next `dvc repro`.
 
-What may differ, and is left out: the ids of MLflow runs (runs/*.json) and the speed (tokens_per_second). Kills add up
-over calls, as long as the code is the same: `--kills 25` four times is `--kills 100`.
+What may differ, and is left out: the ids of MLflow runs (runs/*.json) and how long it took (tokens_per_second, minutes).
+Kills add up over calls, as long as the code is the same: `--kills 25` four times is `--kills 100`.
 """
 
 import argparse
@@ -40,7 +40,7 @@ SMALLER = {
 
 MADE = ("dvc.lock", "metrics", "plots")
 COMPARED = ("data", "models", "metrics", "plots", "reports")
-SPEED = "tokens_per_second"
+TIMES = ("tokens_per_second", "minutes")
 
 MAX_CHECKPOINTS = 2 * 4
 """Files that may lie in .lal/checkpoints/<stage>: two slots of this run and of the three before it."""
@@ -254,8 +254,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     largest = max(kill.checkpoint_bytes for kill in kills)
     note = (
         f"{len(kills)} kills in {runs} runs that came through; after each, all {num_files} files in "
-        f"{', '.join(COMPARED)} were the same bytes as after an undisturbed run (left out: run ids, {SPEED}). "
-        f"Checkpoints took at most {largest / 1e6:.1f} MB, {max(kill.checkpoint_files for kill in kills)} files a "
+        f"{', '.join(COMPARED)} were the same bytes as after an undisturbed run (left out: run ids, "
+        f"{', '.join(TIMES)}). Checkpoints took at most {largest / 1e6:.1f} MB, {max(kill.checkpoint_files for kill in kills)} files a "
         "stage."
     )
     report("kill", "Killed at random moments", rows_of(kills), note, None if options.print_only else PAGE)
@@ -279,7 +279,7 @@ def _stage(process: psutil.Process) -> str:
 def _digest(path: Path) -> str:
     content = path.read_bytes()
     if path.parent.name == "metrics":
-        content = json.dumps({key: value for key, value in json.loads(content).items() if key != SPEED}).encode()
+        content = json.dumps({key: value for key, value in json.loads(content).items() if key not in TIMES}).encode()
     return hashlib.sha256(content).hexdigest()
 
 
