@@ -167,9 +167,9 @@ def main() -> None:
 
 NOTE = (
     "4 layers, batch 8 x 256, vocabulary 512, forward, backward and optimizer; the type is the one that `precision: "
-    "auto` picks. Only the matrix products are counted as work, attention over all pairs of positions, seen or not: the "
-    "fused call skips those of the future, a tenth of all work at 128 wide, a twentieth at 256. In brackets the machine's "
-    "best matrix product in GFLOP/s; that of bf16 only where it is native."
+    "auto` picks. Only the matrix products are counted as work, attention over all pairs of positions, seen or not: "
+    "the fused call skips those of the future, a tenth of all work at 128 wide, a twentieth at 256. In brackets the "
+    "machine's best matrix product in GFLOP/s; that of bf16 only where it is native."
 )
 WHERE_NOTE = (
     "Shares of the processor time that torch's profiler saw. `attention` is QK^T, softmax and AV where they are one "

@@ -7,7 +7,7 @@ moments drawn evenly over the time that the first one took, until it comes throu
 compared, byte by byte, and it begins anew. Every second kill hits the whole process group, as a power cut does, the
 others `dvc` alone: then the stage must end by itself, or it would write behind the next `dvc repro`.
 
-What may differ, and is left out: the ids of MLflow runs (runs/*.json) and how long it took (tokens_per_second, minutes).
+What may differ, and is left out: the ids of MLflow runs (runs/*.json) and times (tokens_per_second, minutes).
 Kills add up over calls, as long as the code is the same: `--kills 25` four times is `--kills 100`.
 """
 
@@ -255,8 +255,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     note = (
         f"{len(kills)} kills in {runs} runs that came through; after each, all {num_files} files in "
         f"{', '.join(COMPARED)} were the same bytes as after an undisturbed run (left out: run ids, "
-        f"{', '.join(TIMES)}). Checkpoints took at most {largest / 1e6:.1f} MB, {max(kill.checkpoint_files for kill in kills)} files a "
-        "stage."
+        f"{', '.join(TIMES)}). Checkpoints took at most {largest / 1e6:.1f} MB, "
+        f"{max(kill.checkpoint_files for kill in kills)} files a stage."
     )
     report("kill", "Killed at random moments", rows_of(kills), note, None if options.print_only else PAGE)
 
