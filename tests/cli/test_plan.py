@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from lal.advice import planning
 from lal.advice.forecast import Range
 from lal.advice.planning import Proposal
 from lal.advice.prediction import Prediction, read_prediction
@@ -11,7 +12,6 @@ from lal.cli.plan import KEPT, METRICS, PARAMS, applied, plan
 from lal.errors import DataError, ParamsError
 from lal.files import sha256, write_json, write_text
 from lal.params import Shape, load_params
-from lal.train import planning
 from tests.tiny_training import ROOT, write_inputs
 
 RANGE = Range(1.0, 2.0, 3.0)
