@@ -1,6 +1,7 @@
 """The section on how the model was trained: both curves, what they show, and what to try next."""
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -13,6 +14,8 @@ CURVES = {"train_loss": "training", "validation_loss": "validation"}
 """Column of the curve -> what it is called; the second one is drawn in the colour of the model."""
 
 WIDTH, HEIGHT, MARGIN = 320, 120, 8
+LEAST_LOSS = 1e-6
+"""Nats a token; what is less is drawn there."""
 
 Rows = Sequence[Mapping[str, float]]
 
@@ -52,13 +55,20 @@ def _training(stage: str, metrics: Mapping[str, Any], rows: Rows) -> str:
 
 
 def _drawing(title: str, rows: Rows) -> str:
-    """Both losses over the steps as inline SVG, from the lowest to the highest; the title says the ends in words."""
-    values = [row[name] for row in rows for name in CURVES]
-    low, high, last = min(values), max(values), rows[-1]["step"]
+    """Both losses over the steps as inline SVG, from the lowest to the highest; the title says the ends in words.
+
+    Logarithmic: the first steps of a fine-tuning bring so much that nothing else would show.
+    """
+
+    def level(row: Mapping[str, float], name: str) -> float:
+        return math.log(max(row[name], LEAST_LOSS))
+
+    levels = [level(row, name) for row in rows for name in CURVES]
+    low, high, last = min(levels), max(levels), rows[-1]["step"]
 
     def place(row: Mapping[str, float], name: str) -> str:
         x = MARGIN + (WIDTH - 2 * MARGIN) * row["step"] / last
-        y = MARGIN + (HEIGHT - 2 * MARGIN) * (high - row[name]) / ((high - low) or 1)
+        y = MARGIN + (HEIGHT - 2 * MARGIN) * (high - level(row, name)) / ((high - low) or 1)
         return f"{x:.1f},{y:.1f}"
 
     lines = "".join(
@@ -71,5 +81,5 @@ def _drawing(title: str, rows: Rows) -> str:
         f"<title>{label}</title>"
         f'<line class="axis" x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="{HEIGHT - MARGIN}" y2="{HEIGHT - MARGIN}"/>'
         f"{lines}</svg>"
-        f"<figcaption>{label} (dashed: training)</figcaption></figure>"
+        f"<figcaption>{label} (dashed: training; logarithmic)</figcaption></figure>"
     )
