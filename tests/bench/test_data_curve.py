@@ -9,7 +9,6 @@ import pytest
 from bench import data_curve, hybrid
 from bench.data_curve import draw_pairs
 from lal.errors import LalError
-from lal.evaluation.solvers.hybrid import MIN_COUNT
 from lal.files import write_json, write_jsonl
 from lal.gold_items import GoldItem
 from lal.model.folder import save_model
@@ -23,10 +22,7 @@ LINES = [("To bee", "To be"), ("or not", "or not"), ("the minde", "the mind"), (
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Sixteen pairs, eight development lines, one gold item, a base model that knows nothing."""
-    training = [
-        conversation(f"t-{number}", f"Modernise: {old}", new)
-        for number, (old, new) in enumerate(LINES * (MIN_COUNT + 1))
-    ]
+    training = [conversation(f"t-{number}", f"Modernise: {old}", new) for number, (old, new) in enumerate(LINES * 4)]
     training.append(conversation("p-1", "Who are you?", "Lal.", task="persona"))
     held_out = [conversation(f"v-{number}", f"Modernise: {old}", new) for number, (old, new) in enumerate(LINES * 2)]
     write_jsonl(tmp_path / "conversations" / "train.jsonl", training)
@@ -60,9 +56,10 @@ def test_each_size_is_trained_once_for_equal_steps_and_scored_beside_the_table_o
     assert [(row["pairs"], row["solver"]) for row in rows] == [
         (4, "lexicon+rules"),
         (4, "lal"),
+        (4, "hybrid"),
         (16, "lexicon+rules"),
         (16, "lal"),
-        (16, "hybrid"),  # Four pairs teach no word often enough to be sure.
+        (16, "hybrid"),
     ]
     by_name = {(row["pairs"], row["solver"]): row for row in rows}
     assert by_name[16, "lexicon+rules"]["exact line"] == by_name[16, "hybrid"]["exact line"] == "1.000"

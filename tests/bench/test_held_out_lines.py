@@ -4,22 +4,16 @@ from pathlib import Path
 import pytest
 
 from bench import held_out_lines
-from lal.evaluation.solvers.hybrid import MIN_COUNT
 from lal.files import write_jsonl
 from lal.model.folder import save_model
 from lal.model.transformer import Transformer
 from tests.tiny_training import conversation, new_model, tokenizer
 
 
-@pytest.mark.parametrize(("repeats", "has_hybrid"), [(MIN_COUNT, True), (1, False)])
-def test_each_solver_has_a_row_and_the_hybrid_where_training_leaves_no_doubt(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    repeats: int,
-    has_hybrid: bool,
+def test_each_solver_has_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    training = [conversation(f"t-{number}", "Modernise: to bee", "to be") for number in range(repeats)]
+    training = [conversation("t-1", "Modernise: to bee", "to be")]
     held_out = [conversation(f"h-{number}", "Modernise: To bee, bee", "To be, be", "test") for number in range(3)]
     write_jsonl(tmp_path / "train.jsonl", training)
     write_jsonl(tmp_path / "test.jsonl", held_out)
@@ -31,6 +25,6 @@ def test_each_solver_has_a_row_and_the_hybrid_where_training_leaves_no_doubt(
     count, _, *rows = capsys.readouterr().out.splitlines()
     shares = {row.split()[0]: row.split()[1] for row in rows}
     assert count == "3 lines"
-    assert list(shares) == ["copy", "rules", "lexicon", "lexicon+rules", "lal", *(["hybrid"] if has_hybrid else [])]
+    assert list(shares) == ["copy", "rules", "lexicon", "lexicon+rules", "lal", "hybrid"]
     assert (shares["copy"], shares["lexicon"], shares["lal"]) == ("0.0000", "1.0000", "0.0000")
-    assert shares.get("hybrid", "1.0000") == "1.0000"
+    assert shares["hybrid"] == "1.0000"

@@ -119,7 +119,7 @@ def test_everyone_answers_and_answers_and_metrics_are_written(params: Params, pr
     assert metrics["headline"]["lexicon_rules"] == 0.75
     assert metrics["exact"]["lexicon"] == {"known": 1.0, "unseen": 0.0, "context": 0.0, "keep": 1.0}
     assert metrics["lal"]["num_items"] == 5
-    assert len(results) == 4 * 4 + 3 * 5
+    assert len(results) == 5 * 4 + 3 * 5
     assert len(listener.tables["gold"]) == 5
 
 

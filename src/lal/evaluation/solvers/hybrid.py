@@ -21,8 +21,9 @@ from lal.records import Conversation, line_to_modernise
 NAME = "lexicon.json"
 """The table's file in an exported model folder."""
 
-MIN_COUNT, MIN_SHARE = 3, 0.98
-"""Of a word's occurrences in training: at least so many, and at least so large a share of them in one modern form."""
+MIN_COUNT, MIN_SHARE = 1, 0.98
+"""Of a word's occurrences in training: at least so many, and at least so large a share of them in one modern form; what
+is best on the development plays."""
 
 _FORMAT = 1
 _REMEDY = "export the model again"
