@@ -180,7 +180,8 @@ def differing(expected: dict[str, str], found: dict[str, str]) -> list[str]:
 
 def rows_of(kills: Sequence[Kill]) -> list[dict[str, object]]:
     """The table: where the kills hit, and how long a stage outlived its `dvc` at most."""
-    order = ["dvc", "data", "validate", "tokenizer", "pretrain", "sft", "evaluate", "gate", "export"]
+    stages = "data validate tokenizer pretrain sft evaluate gate export parity register"
+    order = ["dvc", *stages.split()]
     rows: list[dict[str, object]] = []
     for stage in order:
         here = [kill for kill in kills if kill.stage == stage]

@@ -1,19 +1,24 @@
-"""Tokens a second at batch 1 and 32, greedily: ours against transformers.generate on the same exported weights.
+"""Tokens a second at batch 1 and 32, greedily: ours against transformers and llama.cpp on the same exported weights.
 
     python -m bench.sampling [--model models/export] [--new-tokens 200] [--rounds 5]
 
 All engines read the same folder and take turns, and each row is the best of its rounds: other work on the machine only
 ever makes a round slower. What they write is compared, too: a row may differ where two tokens are equally likely to the
-last digits, but most must be the same from first to last.
+last digits, but most must be the same from first to last. llama.cpp runs each GGUF file of the folder with its own
+defaults, which round and never write the token that ends a text: there the share is told, not demanded.
 """
 
 import argparse
+import importlib
+import importlib.util
 import itertools
+import secrets
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +28,9 @@ import transformers
 
 from bench.table import PAGE, report
 from lal.errors import LalError
+from lal.export.extra import INSTALL
+from lal.export.formats import FILES, write_formats
+from lal.export.http_json import ask_json
 from lal.model.folder import load_model, save_model
 from lal.model.generate import CompiledStep, generate_batch
 from lal.model.transformer import Config, Transformer, count_parameters
@@ -47,12 +55,14 @@ class Contestant:
         generate: Continues that many prompts.
         num_rows: Prompts side by side.
         compile_seconds: What it cost to make ready; 0 for eager ones.
+        must_agree: Whether it has to write what transformers writes.
     """
 
     name: str
     generate: Engine
     num_rows: int
     compile_seconds: float = 0.0
+    must_agree: bool = True
 
 
 def ours(model: Transformer, num_new: int, num_rows: int, is_compiled: bool) -> Contestant:
@@ -87,6 +97,43 @@ def theirs(model: Any, num_new: int, num_rows: int) -> Contestant:
     return Contestant("transformers", generate, num_rows)
 
 
+def llama_cpp(path: Path, num_new: int, num_rows: int) -> Contestant:
+    """A GGUF file in llama.cpp's server, inside this process, with as many requests at once as there are rows."""
+    llama, key = importlib.import_module("xllamacpp"), secrets.token_hex()
+    settings = llama.CommonParams()
+    settings.model.path = str(path)
+    settings.n_parallel, settings.n_ctx = num_rows, num_rows * (PROMPT_TOKENS + num_new + 1)
+    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = torch.get_num_threads()
+    settings.n_threads_http = num_rows + 1
+    settings.cache_ram_mib = settings.verbosity = 0
+    settings.ui = False
+    settings.api_keys = [key]
+    server = llama.Server(settings)
+
+    def write(prompt: list[int]) -> list[int]:
+        wanted = {"n_predict": num_new, "ignore_eos": True, "return_tokens": True, "cache_prompt": False}
+        body = {"prompt": prompt, "temperature": 0.0, "repeat_penalty": 1.0} | wanted
+        ids: list[int] = ask_json(f"{server.listening_address}/completion", body, key)["tokens"]
+        return ids
+
+    def generate(prompts: list[list[int]]) -> list[list[int]]:
+        with ThreadPoolExecutor(len(prompts)) as pool:
+            return list(pool.map(write, prompts))
+
+    return Contestant(f"llama.cpp, {path.name}", generate, num_rows, must_agree=False)
+
+
+def gguf_files(folder: Path) -> list[Path]:
+    """The GGUF files of a bundle, if there is something here to run them; what is missing is said."""
+    files = [path for path in sorted(folder.glob("*.gguf")) if path.name in FILES.values()]
+    if not files:
+        sys.stdout.write(f"no GGUF files in {folder}: llama.cpp does not take part\n")
+    elif importlib.util.find_spec("xllamacpp") is None:
+        sys.stdout.write(f"xllamacpp is not installed: llama.cpp does not take part; {INSTALL}\n")
+        return []
+    return files
+
+
 def race(contestants: Sequence[Contestant], vocabulary_size: int, num_new: int, rounds: int) -> list[dict[str, object]]:
     """A row a contestant: the best of its rounds, and how many times the tokens of transformers that is.
 
@@ -113,7 +160,7 @@ def race(contestants: Sequence[Contestant], vocabulary_size: int, num_new: int, 
             num_same[number] += sum(row == other for row, other in zip(written, wanted, strict=True))
     same = [count / (each.num_rows * rounds) for count, each in zip(num_same, contestants, strict=True)]
     for share, each in zip(same, contestants, strict=True):
-        if share < LEAST_SAME:
+        if each.must_agree and share < LEAST_SAME:
             raise LalError(f"{each.name} continues {1 - share:.0%} of the prompts otherwise than transformers")
     peers = {each.num_rows: best[number] for number, each in enumerate(contestants) if each.name == "transformers"}
     return [
@@ -142,6 +189,7 @@ def make_model(folder: Path) -> Path:
             scale = 0.1 if weight.ndim == 1 else weight.shape[1] ** -0.5
             weight.add_(torch.randn(weight.shape, generator=generator), alpha=scale)
     save_model(folder, model, tokenizer, {"stage": "bench.sampling"})
+    write_formats(folder, model, ["gguf-f32", "gguf-f16", "gguf-q8_0"])
     return folder
 
 
@@ -157,10 +205,12 @@ def measure(folder: Path, num_new: int, rounds: int, is_compiled: bool = True) -
     model = load_model(folder).model
     reference = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     contestants = []
+    files = gguf_files(folder)
     for num_rows in BATCHES:
         contestants += [theirs(reference, num_new, num_rows), ours(model, num_new, num_rows, is_compiled=False)]
         if is_compiled:
             contestants.append(ours(model, num_new, num_rows, is_compiled=True))
+        contestants += [llama_cpp(path, num_new, num_rows) for path in files]
     rows = race(contestants, model.config.vocabulary_size, num_new, rounds)
     config = model.config
     return rows, (

@@ -22,11 +22,13 @@ from lal.errors import BrokenRuleError
 from lal.files import sha256, write_jsonl
 from lal.params import Params, parse_params
 from lal.reporting import NullReporter
+from lal.sections import FORMATS
+from lal.tracking.registry import NoRegistry
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
-STAGES = ["data", "validate", "tokenizer", "pretrain", "sft", "evaluate", "gate", "export"]
+STAGES = ["data", "validate", "tokenizer", "pretrain", "sft", "evaluate", "gate", "export", "parity", "register"]
 
 TINY: dict[str, Any] = {
     "data.conversations": "own/chats.jsonl",
@@ -55,6 +57,8 @@ TINY: dict[str, Any] = {
     "gold.headline": ["known"],
     "gate.conditions": [{"metric": "exact", "slice": "known", "against": 0.5, "margin": 0.0, "required": "shown"}],
     "export.temperature": 0.5,
+    # Six steps make no favourites: a rounding may choose another word.
+    "parity.flipped": dict.fromkeys(("safetensors", *FORMATS, "http"), 1.0),
 }
 
 NUDGES: dict[str, Any] = {
@@ -87,6 +91,12 @@ NUDGES: dict[str, Any] = {
     "export.temperature": 0.9,
     "export.top_p": 0.5,
     "export.max_new_tokens": 7,
+    "export.formats": ["gguf-f16", "onnx"],
+    "register.name": "others",
+} | {
+    f"parity.{limit}.{name}": 0.75
+    for limit in ("tolerances", "flipped")
+    for name in ("safetensors", *FORMATS, "http")
 } | {
     f"{section}.{key}": value
     for section in ("pretrain", "sft")
@@ -200,6 +210,7 @@ class Workshop:
             "report": self.folder / f"{stage}.html",
             "curve": self.folder / f"{stage}.csv",
             "scratch": self.folder / "scratch",
+            "registry": NoRegistry(),
             "answers": self.folder / "gold.jsonl",
             "scores": self.folder / "evaluate.json",
             "failures": self.folder / "failures.json",

@@ -69,6 +69,17 @@ def test_every_problem_of_a_file_is_reported_at_once() -> None:
         ("gold", "headline", "known", "gold.headline: expected a list of slice names, got 'known'"),
         ("gold", "headline", "[known, keep, known]", "gold.headline: each slice counts once"),
         ("export", "dtype", "{a: 1}", "'float32' or 'bfloat16'"),
+        (
+            "export",
+            "formats",
+            "[onnx, gguf-q8]",
+            "export.formats: there is no format 'gguf-q8', did you mean 'gguf-q8_0'?",
+        ),
+        ("export", "formats", "[exe]", "there is no format 'exe', known are gguf-f32, gguf-f16"),
+        ("export", "formats", "[onnx, onnx]", "each format is written once"),
+        ("export", "formats", "onnx", "expected a list out of gguf-f32"),
+        ("parity", "tolerances", "{safetensors: 0.0, gguf-f61: 0.1}", "unknown key, did you mean 'gguf-f16'?"),
+        ("parity", "flipped", "{http: 1.5}", "parity.flipped.http: input should be less than or equal to 1, got 1.5"),
     ],
 )
 def test_a_value_out_of_bounds_is_named_with_its_line(section: str, key: str, value: str, problem: str) -> None:
@@ -84,7 +95,8 @@ def test_a_value_out_of_bounds_is_named_with_its_line(section: str, key: str, va
 
 @pytest.mark.parametrize(("value", "got"), [("", "None"), (" 5", "5"), (" [dtype]", "['dtype']")])
 def test_a_section_without_keys_is_told_what_it_needs(value: str, got: str) -> None:
-    text = TEXT.partition("\nexport:\n")[0] + f"\nexport:{value}\n"
+    head, _, tail = TEXT.partition("\nexport:\n")
+    text = f"{head}\nexport:{value}\n\n{tail.partition(chr(10) * 2)[2]}"
     assert problem_with(text) == (
         f"params.yaml:{line_of(text, 'export')}: export: expected keys such as `dtype:` below it, got {got}"
     )

@@ -10,7 +10,8 @@
     |   `-- LostProcessError     one of several processes that train together has ended
     |-- ModelError               a model folder is incomplete, damaged or of another format
     |-- GateError                the model is not what gate.conditions demands, or what was judged is another one
-    `-- ExportError              what was written does not give the answers that were measured
+    |-- ExportError              what was written does not give the answers that were measured
+    `-- RegistryError            the model registry is out of reach, or does not hold what is asked of it
 
 Anything a user can cause is raised as one of these; anything only a developer can cause is an `assert`.
 """
@@ -79,3 +80,7 @@ class GateError(LalError):
 
 class ExportError(LalError):
     """What was written does not give the answers that were measured."""
+
+
+class RegistryError(LalError):
+    """The model registry is out of reach, or does not hold what is asked of it."""

@@ -7,7 +7,7 @@ import hashlib
 import os
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -130,6 +130,19 @@ def git_state(folder: Path) -> Git | None:
     if commit is None or status is None:
         return None
     return Git(commit.strip(), tuple(line[3:] for line in status.splitlines()))
+
+
+def file_history(folder: Path, path: str) -> Iterator[tuple[str, str]]:
+    """Yields (commit, content) of each committed state of a file, newest first; nothing outside of git."""
+    for commit in (_git(folder, "log", "--format=%H", "--", path) or "").split():
+        content = file_at(folder, commit, path)
+        if content is not None:
+            yield commit, content
+
+
+def file_at(folder: Path, commit: str, path: str) -> str | None:
+    """A file as it stood in a commit; None if it was not there, or git does not have that commit."""
+    return _git(folder, "show", f"{commit}:./{path}")
 
 
 def current_execution() -> Execution:

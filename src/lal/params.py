@@ -6,17 +6,16 @@ defaults: what params.yaml does not say is not known. `docs/params.md` is genera
 
 import difflib
 import io
-import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from lal.errors import ParamsError
-from lal.sections import Reference, Section
+from lal.sections import Condition, Format, ParityParams, Reference, Section, check_formats
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
@@ -209,50 +208,6 @@ class EvaluateParams(Section):
         return value
 
 
-class Condition(Section):
-    """One condition of the gate: how a score of the shipped model must stand against a number, a solver, the champion.
-
-    Each comparison has three outcomes, by its interval: met (wholly on the good side of the limit), unmet (wholly on
-    the bad side), cannot tell (across it). What the last is worth is said by `required`.
-    """
-
-    metric: Literal["exact", "checks", "word_accuracy", "changed_words", "character_error_rate", "bits_per_byte"] = (
-        Field(description="score that is compared; of the last two, less is better")
-    )
-    slice: Annotated[str, Field(min_length=1)] = Field(
-        description="`headline`, `all`, a slice, a subslice, or `each`: one comparison for every slice with this metric"
-    )
-    against: float | str = Field(
-        description="a number, the floor (where less is better, the ceiling); `champion`; the name of a solver such as "
-        "`lexicon+rules`; or `best baseline`, the best on this metric and slice of what is free"
-    )
-    margin: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
-        description="how much worse than that counts as no worse, in units of the metric"
-    )
-    required: Literal["shown", "not_refuted", "observed", False] = Field(
-        description="`shown`: must be met; `not_refuted`: must not be unmet, so `cannot tell` passes; `observed`: the "
-        "score as it was counted decides, without an interval; `false`: told, never decides"
-    )
-
-    @field_validator("against", mode="before")
-    @classmethod
-    def _is_number_or_name(cls, value: Any) -> Any:
-        if isinstance(value, bool) or not (isinstance(value, (int, float)) or (isinstance(value, str) and value)):
-            raise ValueError("expected a number, `champion`, `best baseline` or the name of a solver")
-        if isinstance(value, (int, float)) and not math.isfinite(value):
-            raise ValueError("expected a finite number")
-        if value == "lal":
-            raise ValueError("a model cannot be judged against itself: name another solver, or `champion`")
-        return value
-
-    @model_validator(mode="after")
-    def _shares_are_no_percentages(self) -> "Condition":
-        unbounded = self.metric in ("character_error_rate", "bits_per_byte")
-        if isinstance(self.against, (int, float)) and not (0 <= self.against <= 1 or unbounded):
-            raise ValueError(f"{self.metric} is a share from 0 to 1, and `against` says {self.against}")
-        return self
-
-
 class GateParams(Section):
     """When a model may take the champion's place; decided before its scores are seen."""
 
@@ -285,6 +240,19 @@ class ExportParams(Section):
         description="default when chatting: draw from the likeliest tokens that together have this probability"
     )
     max_new_tokens: Count = Field(description="default limit of an answer, in tokens")
+    formats: Annotated[tuple[Format, ...], BeforeValidator(check_formats)] = Field(
+        strict=False,
+        description="beside safetensors: any of `gguf-f32`, `gguf-f16`, `gguf-q8_0`, `onnx`, `onnx-int8`",
+    )
+
+
+class RegisterParams(Section):
+    """The model registry."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        description="what the registry calls your models; projects that share a server need a name each",
+    )
 
 
 class Params(Section):
@@ -301,6 +269,8 @@ class Params(Section):
     evaluate: EvaluateParams
     gate: GateParams
     export: ExportParams
+    parity: ParityParams
+    registration: RegisterParams = Field(alias="register")
 
 
 def load_params(path: Path) -> Params:

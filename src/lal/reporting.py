@@ -25,6 +25,22 @@ class Reporter(Protocol):
         """A line for the person at the terminal."""
 
 
+class Registry(Protocol):
+    """Keeps exported models, each a numbered version of one name."""
+
+    def register(self, name: str, bundle: Path, tags: Mapping[str, str]) -> int:
+        """Keeps a whole bundle, once: the version that has it already, or a new one.
+
+        Args:
+            name: Of the registered model.
+            bundle: The exported folder.
+            tags: What is known of it; see `lal.export.manifest.bundle_tags`.
+
+        Raises:
+            RegistryError: Nothing was registered.
+        """
+
+
 class NullReporter:
     """Listens to nothing."""
 

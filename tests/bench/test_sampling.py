@@ -7,9 +7,11 @@ import pytest
 import torch
 import transformers
 
-from bench.sampling import Contestant, measure, race
+from bench.sampling import Contestant, gguf_files, measure, race
 from lal.errors import LalError
-from tests.tiny_model import write_speaking_model
+from lal.export.formats import write_formats
+from lal.model.folder import load_model
+from tests.tiny_model import write_grouped_model, write_speaking_model
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +33,25 @@ def test_ours_and_transformers_write_the_same_ids_from_the_same_folder(tmp_path:
     assert [row["rows written alike"] for row in rows] == [1.0] * 4
     assert "1 layers, 16 wide" in note
     assert "6 written, best of 2 rounds" in note
+
+
+def test_llama_cpp_takes_part_with_the_files_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_grouped_model(tmp_path / "model")
+    write_formats(tmp_path / "model", load_model(tmp_path / "model").model, ["gguf-f32", "onnx"])
+    rows, _ = measure(tmp_path / "model", num_new=6, rounds=1, is_compiled=False)
+    assert [row["rows"] for row in rows if row["engine"] == "llama.cpp, model-f32.gguf"] == [1, 32]
+    assert all(float(str(row["tokens a second"])) > 0 for row in rows)
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert gguf_files(tmp_path / "model") == []
+    assert "xllamacpp is not installed: llama.cpp does not take part" in capsys.readouterr().out
+
+
+def test_without_gguf_files_llama_cpp_does_not_take_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert gguf_files(tmp_path) == []
+    assert "no GGUF files" in capsys.readouterr().out
 
 
 def fixed(name: str, num_rows: int, token: int, compile_seconds: float = 0.0) -> Contestant:

@@ -1,4 +1,6 @@
 import json
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +9,13 @@ import pytest
 from lal.errors import ExportError
 from lal.evaluation.verdict.gate_file import GateFile
 from lal.export.bundle import generation_settings, write_bundle
+from lal.export.formats import FILES
 from lal.export.manifest import check_manifest
 from lal.export.parity import demand_parity, flipped_answers, largest_logit_difference
 from lal.model.folder import LoadedModel, load_model
 from lal.model.generate import generate_batch
 from lal.params import ExportParams
+from lal.sections import FORMATS
 
 GATE = GateFile(passed=True, sentence="Gate passed.", failed=(), told=(), digests={})
 
@@ -23,14 +27,14 @@ SCORES: dict[str, Any] = {
 
 def params(**changes: Any) -> ExportParams:
     return ExportParams.model_validate(
-        {"dtype": "float32", "temperature": 0.0, "top_p": 0.9, "max_new_tokens": 32} | changes
+        {"dtype": "float32", "temperature": 0.0, "top_p": 0.9, "max_new_tokens": 32, "formats": []} | changes
     )
 
 
 def bundle(folder: Path, measured: LoadedModel, **changes: Any) -> Path:
     answers = folder / "gold.jsonl"
     answers.write_text("{}\n")
-    write_bundle(folder / "export", measured, params(**changes), SCORES, [], {"gold_answers": answers}, GATE)
+    write_bundle(folder / "export", measured, params(**changes), SCORES, [], {"gold_answers": answers}, {}, GATE)
     return folder / "export"
 
 
@@ -97,3 +101,28 @@ def test_an_export_that_is_not_the_measured_model_is_refused(
     with pytest.raises(ExportError, match=problem):
         demand_parity(difference, 0.1, flipped, 9)
     demand_parity(0.1, 0.1, [], 9)
+
+
+def test_every_format_lies_in_the_bundle_on_the_card_and_in_the_manifest_and_names_no_place(
+    tmp_path: Path, measured: LoadedModel
+) -> None:
+    folder = bundle(tmp_path, measured, formats=list(FORMATS))
+    first = (folder / "manifest.json").read_bytes()
+    listed, card = check_manifest(folder)["files"], (folder / "README.md").read_text()
+    for name in FILES.values():
+        assert listed[name]["bytes"] == (folder / name).stat().st_size > 1000
+        assert f"| `{name}` | " in card
+        assert not re.search(rb"/src/|/home/|/tmp/|\.py\b", (folder / name).read_bytes())
+    assert "matrices, of a width that is no multiple of 32, stay f16" in card
+    assert (bundle(tmp_path, measured, formats=list(FORMATS)) / "manifest.json").read_bytes() == first
+
+
+def test_without_further_formats_their_packages_are_not_needed(
+    tmp_path: Path, measured: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("gguf", "onnx", "onnxruntime", "xllamacpp"):
+        monkeypatch.setitem(sys.modules, package, None)
+    folder = bundle(tmp_path, measured)
+    assert not [name for name in FILES.values() if name != "model.safetensors" and (folder / name).exists()]
+    with pytest.raises(ExportError, match=r"without gguf Lal cannot write model-f16\.gguf"):
+        bundle(tmp_path, measured, formats=["gguf-f16"])

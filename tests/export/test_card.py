@@ -9,6 +9,7 @@ from lal.evaluation.scores.results import Result
 from lal.evaluation.verdict.gate_file import GateFile
 from lal.export.bundle import write_bundle
 from lal.export.card import Measured, example, model_card
+from lal.export.formats import WrittenFile
 from lal.gold_items import GoldItem
 from lal.model.folder import LoadedModel
 from lal.params import ExportParams
@@ -22,6 +23,7 @@ CONFIG = {
     "vocab_size": 270,
     "architectures": ["Qwen3ForCausalLM"],
 }
+FILES = [WrittenFile("model.safetensors", "transformers", 3_800_000), WrittenFile("model.onnx", "onnxruntime", 10_000)]
 GATE = GateFile(
     passed=False,
     sentence="Gate NOT passed: 1 of 2 required conditions fails: exact on keep against 0.95.",
@@ -69,7 +71,7 @@ def answered(prompt: str, text: str, passed: bool = True, source: str = "macbeth
 
 
 def card(answers: list[Measured], scores: dict[str, Any] = SCORES) -> str:
-    return model_card(CONFIG, {"stage": "sft"}, scores, answers, 1000, GATE)
+    return model_card(CONFIG, {"stage": "sft"}, scores, answers, 1000, GATE, FILES)
 
 
 def test_a_model_of_another_task_is_not_said_to_modernise() -> None:
@@ -122,11 +124,19 @@ def test_the_snippet_of_the_card_runs(
     tmp_path: Path, measured: LoadedModel, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transformers.utils.logging.disable_progress_bar()
-    params = ExportParams.model_validate({"dtype": "float32", "temperature": 0.0, "top_p": 1.0, "max_new_tokens": 4})
-    write_bundle(tmp_path / "export", measured, params, SCORES, [answered('Giue "me"\nmy Horse', "Give")], {}, GATE)
+    params = ExportParams.model_validate(
+        {"dtype": "float32", "temperature": 0.0, "top_p": 1.0, "max_new_tokens": 4, "formats": []}
+    )
+    write_bundle(tmp_path / "export", measured, params, SCORES, [answered('Giue "me"\nmy Horse', "Give")], {}, {}, GATE)
     text = (tmp_path / "export" / "README.md").read_text()
     snippet = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert snippet is not None
     monkeypatch.chdir(tmp_path / "export")
     exec(snippet[1], {})  # noqa: S102 - our own card
     assert capsys.readouterr().out.endswith("\n")
+
+
+def test_the_card_says_which_file_is_for_whom() -> None:
+    lines = card([]).splitlines()
+    assert "| `model.safetensors` | transformers | 3.80 |" in lines
+    assert "| `model.onnx` | onnxruntime | 0.01 |" in lines

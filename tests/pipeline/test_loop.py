@@ -128,21 +128,21 @@ def test_a_changed_rate_runs_only_what_depends_on_it(clone: Clone) -> None:
     assert not {"data", "validate", "tokenizer"} & set(running)
 
 
-def test_a_changed_scorer_runs_only_the_evaluation(clone: Clone) -> None:
+def test_a_changed_scorer_runs_what_scores_and_no_training(clone: Clone) -> None:
     scorers = clone.folder / "src" / "lal" / "evaluation" / "scores" / "scorers.py"
     before = scorers.read_text()
     scorers.write_text(before + "\n# changed\n")
     status = json.loads(clone.run("dvc", "status", "--json").stdout)
     scorers.write_text(before)
     changed = {stage for stage, changes in status.items() if "scorers.py" in json.dumps(changes)}
-    assert changed == {"evaluate"}
+    assert changed == {"evaluate", "parity"}
 
 
-def test_promoting_a_model_runs_the_gate_and_the_export_again_and_nothing_else(clone: Clone) -> None:
+def test_promoting_a_model_runs_the_gate_and_what_follows_it_again_and_nothing_else(clone: Clone) -> None:
     clone.run("lal", "promote", "--reason", "the first one", online=True)
     said = clone.run("dvc", "repro").stdout
     running = [line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage")]
-    assert running == ["gate", "export"]
+    assert running == ["gate", "export", "parity", "register"]
     assert "against champion" in (clone.folder / "models" / "export" / "README.md").read_text()
     assert "is the champion already" in clone.run("lal", "promote", online=True).stdout
     assert "Data and pipelines are up to date." in clone.run("dvc", "repro").stdout

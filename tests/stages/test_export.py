@@ -3,6 +3,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lal.errors import ExportError
@@ -11,12 +12,12 @@ from lal.evaluation.scores.scoring import score_answers
 from lal.evaluation.solvers.hybrid import MIN_COUNT, hybrid_answers, learn_sure_words, read_sure_words
 from lal.evaluation.solvers.solver import chat_model
 from lal.evaluation.verdict.judgement import GateVerdict, gate_json
-from lal.files import write_json, write_jsonl
+from lal.files import sha256, write_bytes, write_json, write_jsonl
 from lal.gold_items import GoldItem
 from lal.model.folder import load_model, save_model
 from lal.model.transformer import Config, Transformer
 from lal.params import Params, load_params
-from lal.records import Conversation, Message, read_records
+from lal.records import Conversation, Document, Message, Split, read_records
 from lal.runtime import Runtime
 from lal.stages.export import export
 from lal.text.tokenizer import Tokenizer
@@ -89,13 +90,21 @@ def project(tmp_path: Path) -> dict[str, Path]:
     model = Transformer(config, seed=3)
     for weight in model.parameters():  # A fresh head is zero, and then all models answer alike.
         weight.data.add_(0.3 * weight.data.new_tensor(range(weight.numel())).sin().view_as(weight))
-    save_model(tmp_path / "instruct", model, tokenizer, {"stage": "sft"})
+    write_jsonl(tmp_path / "conversations" / "train.jsonl", [teach(number) for number in range(MIN_COUNT)])
+    write_jsonl(tmp_path / "conversations" / "validation.jsonl", [teach(99)])
+    write_jsonl(tmp_path / "conversations" / "test.jsonl", [])
+    write_json(tmp_path / "conversations" / "manifest.json", {"sources": {"chats": "ab" * 32}, "licences": ["CC0"]})
+    write_json(tmp_path / "corpus" / "manifest.json", {"sources": {"texts": "cd" * 32}, "licences": ["unknown"]})
+    for split in ("train", "validation"):
+        write_corpus_and_tokens(tmp_path, split, tokenizer, [f"Haue a Horse, {split}.", "", "giue me"])
+    save_trained(tmp_path, model, tokenizer)
     write_json(tmp_path / "evaluate.json", {"headline": {"lal": 0.0}, "exact": {"lal": {"known": 0.0}}})
     write_json(tmp_path / "gate.json", gate_json(GateVerdict(()), {"answers": ""}))
     measure(tmp_path, [gold_item("g1", "Haue a Horse"), gold_item("g2", "giue me")])
-    write_jsonl(tmp_path / "conversations" / "train.jsonl", [teach(number) for number in range(MIN_COUNT)])
     return {
         "instruct": tmp_path / "instruct",
+        "corpus": tmp_path / "corpus",
+        "tokens": tmp_path / "tokens",
         "conversations": tmp_path / "conversations",
         "gold": tmp_path / "gold",
         "answers": tmp_path / "gold.jsonl",
@@ -103,6 +112,32 @@ def project(tmp_path: Path) -> dict[str, Path]:
         "gate": tmp_path / "gate.json",
         "bundle": tmp_path / "models" / "export",
     }
+
+
+def write_corpus_and_tokens(folder: Path, split: Split, tokenizer: Tokenizer, texts: list[str]) -> None:
+    """A split of the corpus, and its tokens as the stage `tokenizer` writes them."""
+    documents = [
+        Document(id=f"{split}-{number}", text=text, source="x", licence="unknown", split=split)
+        for number, text in enumerate(texts)
+    ]
+    write_jsonl(folder / "corpus" / f"{split}.jsonl", documents)
+    ids = [identity for text in texts for identity in (*tokenizer.encode(text), tokenizer.end_id)]
+    write_bytes(folder / "tokens" / f"{split}.bin", np.array(ids, dtype="<u2").tobytes())
+
+
+def save_trained(folder: Path, model: Transformer, tokenizer: Tokenizer) -> None:
+    """A fine-tuned model that names what it was trained on, as the stages do."""
+    splits = ("train", "validation")
+    tokens = {f"{split}.bin": sha256(folder / "tokens" / f"{split}.bin") for split in splits}
+    chats = {f"{split}.jsonl": sha256(folder / "conversations" / f"{split}.jsonl") for split in splits}
+    base = {"stage": "pretrain", "inputs": tokens, "parent": None}
+    save_model(folder / "instruct", model, tokenizer, {"stage": "sft", "inputs": chats, "parent": base})
+
+
+def train_again(project: dict[str, Path]) -> None:
+    """The same model, after its conversations were changed."""
+    loaded = load_model(project["instruct"])
+    save_trained(project["instruct"].parent, loaded.model, loaded.tokenizer)
 
 
 def teach(number: int, line: str = "Haue a Horse", answer: str = "Have a Horse") -> Conversation:
@@ -194,6 +229,24 @@ def test_the_card_shows_what_was_measured(params: Params, project: dict[str, Pat
     assert "Gate passed" in (project["bundle"] / "README.md").read_text()
     made_from = json.loads((project["bundle"] / "manifest.json").read_text())["made_from"]
     assert made_from["inputs"].keys() == {"gold_answers", "gold_scores", "gate"}
+    assert made_from["measured"]["gold_versions"] == {"1": 2}
+    assert made_from["measured"]["gate"]["passed"] is True
+    assert made_from["data"]["corpus"]["manifest"]["sources"] == {"texts": "cd" * 32}
+    assert made_from["data"]["conversations"]["files"]["train.jsonl"] == sha256(
+        project["conversations"] / "train.jsonl"
+    )
+
+
+def test_a_model_of_other_data_than_lie_there_is_not_shipped(params: Params, project: dict[str, Path]) -> None:
+    text = project["corpus"] / "validation.jsonl"
+    text.write_text(text.read_text().replace("Horse", "Norse"))
+    write_jsonl(project["conversations"] / "train.jsonl", [teach(1)])
+    with pytest.raises(ExportError) as raised:
+        export(params=params, reporter=Listener(), **project)
+    assert "corpus/validation.jsonl: not the texts that" in raised.value.problem
+    assert "conversations/train.jsonl: not the file that the model was trained on" in raised.value.problem
+    assert "train.bin" not in raised.value.problem
+    assert left(project) == []
 
 
 def test_where_the_hybrid_was_measured_its_table_is_shipped_and_listed(
@@ -228,6 +281,7 @@ def test_another_table_than_the_measured_one_is_not_shipped(
 ) -> None:
     measure_hybrid(project)
     write_jsonl(project["conversations"] / "train.jsonl", rows)
+    train_again(project)
     with pytest.raises(ExportError, match=match) as raised:
         export(params=params, reporter=Listener(), **project)
     assert "dvc repro evaluate" in raised.value.remedy

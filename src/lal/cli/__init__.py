@@ -7,7 +7,22 @@ from typing import Annotated
 import typer
 
 from lal import __version__
-from lal.cli import chat, compare, gold, iterate, noise, params, plan, promote, release, summary, ui
+from lal.cli import (
+    chat,
+    compare,
+    gold,
+    iterate,
+    noise,
+    params,
+    plan,
+    promote,
+    release,
+    rollback,
+    serve,
+    summary,
+    trace,
+    ui,
+)  # fmt: skip
 from lal.errors import LalError
 
 app = typer.Typer(
@@ -30,7 +45,10 @@ app.command()(noise.noise)
 app.command()(plan.plan)
 app.command()(promote.promote)
 app.command()(release.release)
+app.command()(serve.serve)
+app.command()(rollback.rollback)
 app.command()(summary.summary)
+app.command()(trace.trace)
 app.command()(ui.ui)
 
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from lal.errors import ParamsError
-from lal.params import SHAPES, Condition, Params, Shape, load_params
-from lal.sections import Reference
+from lal.params import SHAPES, Params, Shape, load_params
+from lal.sections import Condition, Reference
 
 app = typer.Typer(help="Check params.yaml and explain its knobs.", no_args_is_help=True, rich_markup_mode=None)
 

@@ -1,12 +1,21 @@
 """`lal promote`: the model of the last `dvc repro` becomes the champion, which the next ones are measured against."""
 
 import datetime
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lal.cli.champions import (
+    CHAMPION,
+    copy_champion_folder,
+    find_champions,
+    finish_cut_short,
+    is_champion,
+    make_champion,
+)
 from lal.errors import GateError
 from lal.files import sha256
 
@@ -14,16 +23,17 @@ if TYPE_CHECKING:
     from lal.evaluation.scores.results import Result
     from lal.evaluation.verdict.champion import Champion, ChampionFacts
     from lal.evaluation.verdict.gate_file import GateFile
+    from lal.tracking.champions import Champions
 
 ANSWERS, GATE, BUNDLE = Path("reports/gold.jsonl"), Path("metrics/gate.json"), Path("models/export")
-CHAMPION, GOLD, RUN = Path("champion"), Path("gold"), Path("runs/evaluate.json")
+GOLD, RUN = Path("gold"), Path("runs/evaluate.json")
 
 REPRO = "run `dvc repro`, then promote what came out of it"
 
 NEXT = """\
-Now keep it:  git add champion && git commit -m 'Promote a model'
-`dvc repro` will then run `gate` again, because what it compares with has changed, and `export`, because the model card
-says the verdict. Nothing is trained or evaluated again."""
+Now keep it:  git add champion && git commit -m '{message}'
+`dvc repro` will then run `gate` again, because what it compares with has changed, `export`, because the model card
+says the verdict, and `register`. Nothing is trained or evaluated again."""
 
 
 def promote(
@@ -31,7 +41,20 @@ def promote(
         str, typer.Option("--reason", help="Why, in a sentence; it also promotes a model that the gate refuses.")
     ] = "",
 ) -> None:
-    """Make the last model the champion, if the gate let it through."""
+    """Make the last model the champion, here and in the registry, if the gate let it through."""
+    champions = find_champions()
+    if champions is None:
+        _promote(None, reason.strip())
+        print("LAL_TRACKING is off: the registry was not told. `lal promote` without it makes up for that.")
+        return
+    champions.registry.demand_reachable()
+    with champions.alone():
+        if not finish_cut_short(champions):
+            _promote(champions, reason.strip())
+
+
+def _promote(champions: "Champions | None", reason: str) -> None:
+    """All that can be refused is, before anything is written."""
     from lal.evaluation.scores.results import SHIPPED, of_solver, read_results
     from lal.evaluation.verdict.champion import read_champion, write_champion
     from lal.evaluation.verdict.gate_file import read_gate
@@ -40,20 +63,35 @@ def promote(
     model = _judged_model(gate)
     results = of_solver(read_results(ANSWERS), SHIPPED)
     before = read_champion(CHAMPION)
-    if before and (before.facts.model_sha256, before.results) == (model, results):
+    is_held = before is not None and (before.facts.model_sha256, before.results) == (model, results)
+    if before and is_held and (champions is None or is_champion(champions, model)):
         print(f"this model is the champion already, since {before.facts.promoted_on}")
         return
-    if not gate.passed and not reason.strip():
+    if not gate.passed and not reason and not is_held:
         raise GateError.of(
             [gate.sentence, *gate.failed], "mend it; or say why to promote it all the same: lal promote --reason '...'"
         )
-    facts = write_champion(CHAMPION, results, _facts(gate, model, results, reason.strip()))
-    print(f"{CHAMPION}: {len(results)} answers of model {model[:12]}, promoted {_place_of(before)}")
+    with tempfile.TemporaryDirectory(prefix="lal-promote-") as temporary:
+        folder = Path(temporary)
+        if before and is_held:  # The folder had it before the registry did: from another computer, or another time.
+            copy_champion_folder(CHAMPION, folder)
+            facts = before.facts
+        else:
+            facts = write_champion(folder, results, _facts(gate, model, results, reason))
+        version = make_champion(champions, BUNDLE, folder, facts) if champions else None
+        if version is None:
+            copy_champion_folder(folder, CHAMPION)
+    if before and is_held:
+        print(f"this model is the champion already, since {before.facts.promoted_on}; now the registry knows it, too")
+    else:
+        print(f"{CHAMPION}: {len(results)} answers of model {model[:12]}, promoted {_place_of(before)}")
+    if champions and version:
+        print(f"models:/{champions.name}@champion: version {version}")
     if not gate.passed:
         print(f"The gate had refused it. {gate.sentence}")
     if facts.uncommitted:
         print(f"Not committed when it was promoted: {', '.join(facts.uncommitted)}")
-    print(NEXT)
+    print(NEXT.format(message="Promote a model"))
 
 
 def _judged_model(gate: "GateFile") -> str:

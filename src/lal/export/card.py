@@ -7,6 +7,7 @@ from typing import Any
 
 from lal.evaluation.scores.results import HYBRID, Result
 from lal.evaluation.verdict.gate_file import GateFile
+from lal.export.formats import WrittenFile
 from lal.gold_items import GoldItem
 
 LIMITS = """## Limits
@@ -40,6 +41,7 @@ def model_card(
     answers: Sequence[Measured],
     num_parameters: int,
     gate: GateFile,
+    files: Sequence[WrittenFile],
 ) -> str:
     """Markdown of the card. Language and tags stand in it only if the model was asked to modernise lines.
 
@@ -50,13 +52,9 @@ def model_card(
         answers: The model's answers to the gold set.
         num_parameters: Weights, each counted once.
         gate: What the gate said of the model.
+        files: The model in each of its formats.
     """
     modernises = any(each.result.is_line for each in answers)
-    shape = (
-        f"{num_parameters:,} parameters: {config['num_hidden_layers']} layers, {config['num_attention_heads']} heads, "
-        f"{config['hidden_size']} wide, context {config['max_position_embeddings']} tokens, "
-        f"vocabulary {config['vocab_size']} ({config['architectures'][0]})"
-    )
     return "\n".join(
         [
             *_front_matter(modernises),
@@ -64,10 +62,11 @@ def model_card(
             "",
             "A small language model made by one pipeline, measured on a gold set before it was shipped.",
             "",
-            f"{shape}.",
+            _shape(config, num_parameters),
             "",
             *_usage(example(answers), modernises, HYBRID in scores.get("exact", {})),
             "",
+            *_file_table(files),
             "## Gold-set scores",
             "",
             *_score_table(scores),
@@ -89,6 +88,14 @@ def example(answers: Sequence[Measured]) -> Measured | None:
     """A question of one turn that the model answers rightly; if possible by other words than those of the question."""
     right = [each for each in answers if each.result.passed and len(each.item.messages) == 1]
     return next((each for each in right if each.result.text.strip() != each.result.task), next(iter(right), None))
+
+
+def _shape(config: Mapping[str, Any], num_parameters: int) -> str:
+    return (
+        f"{num_parameters:,} parameters: {config['num_hidden_layers']} layers, {config['num_attention_heads']} heads, "
+        f"{config['hidden_size']} wide, context {config['max_position_embeddings']} tokens, "
+        f"vocabulary {config['vocab_size']} ({config['architectures'][0]})."
+    )
 
 
 def _front_matter(modernises: bool) -> list[str]:
@@ -130,6 +137,12 @@ def _usage(shown: Measured | None, modernises: bool, has_hybrid: bool) -> list[s
         f"or, with Lal installed, {ours}.",
         *(HYBRID_USE if has_hybrid else []),
     ]
+
+
+def _file_table(files: Sequence[WrittenFile]) -> list[str]:
+    """The same model in several files: one is enough."""
+    rows = [f"| `{file.name}` | {file.readers} | {file.num_bytes / 1e6:.2f} |" for file in files]
+    return ["## Files", "", "One of these is enough.", "", "| file | for | MB |", "| --- | --- | ---: |", *rows, ""]
 
 
 def _measured_on(answers: Sequence[Measured]) -> str:

@@ -29,9 +29,7 @@ def check_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         ModelError: A file is missing, is not in the manifest, or has other bytes; all of them are named.
     """
-    manifest = read_json(folder / NAME)
-    if not _is_manifest(manifest):
-        raise ModelError(f"{folder / NAME}: not a manifest of format {FORMAT}", "export the model again")
+    manifest = read_manifest(folder)
     listed = manifest["files"]
     present = set(_files_of(folder))
     problems = [f"{folder / name}: missing" for name in sorted(listed.keys() - present)]
@@ -42,6 +40,18 @@ def check_manifest(folder: Path) -> dict[str, Any]:
             problems.append(f"{folder / name}: sha256 is {digest[:12]}..., the manifest says {expected[:12]}...")
     if problems:
         raise ModelError.of(problems, "this is not the model that was measured: export it again")
+    return manifest
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What a manifest says, without a look at the files.
+
+    Raises:
+        ModelError: It is none.
+    """
+    manifest = read_json(folder / NAME)
+    if not _is_manifest(manifest):
+        raise ModelError(f"{folder / NAME}: not a manifest of format {FORMAT}", "export the model again")
     return manifest
 
 

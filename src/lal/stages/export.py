@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from lal.errors import ExportError
-from lal.evaluation.gold.folder import load_gold
 from lal.evaluation.scores.results import HYBRID, SHIPPED, Result, of_solver, read_results
 from lal.evaluation.solvers.hybrid import NAME as LEXICON
 from lal.evaluation.solvers.hybrid import combine, learn_sure_words, read_sure_words, usable_line
@@ -13,6 +12,8 @@ from lal.evaluation.verdict.gate_file import read_gate
 from lal.export.bundle import write_bundle
 from lal.export.card import Measured
 from lal.export.manifest import check_manifest
+from lal.export.opened import MEASURE_AGAIN, NUM_LOGIT_PROMPTS, read_measured
+from lal.export.origin import data_origin
 from lal.export.parity import demand_parity, flipped_answers, largest_logit_difference
 from lal.files import read_json
 from lal.model.folder import LoadedModel, load_model
@@ -24,23 +25,11 @@ from lal.text.chat import render_prompt
 TOLERANCES = {"float32": 0.0, "bfloat16": 0.5}
 """Largest allowed difference of a logit; rounding to bfloat16 moves logits by some hundredths, float32 is copied."""
 
-NUM_LOGIT_PROMPTS = 64
-
-MEASURE_AGAIN = "run `dvc repro evaluate`"
-
 
 def export(
-    *,
-    params: Params,
-    instruct: Path,
-    conversations: Path,
-    gold: Path,
-    answers: Path,
-    scores: Path,
-    gate: Path,
-    bundle: Path,
-    reporter: Reporter,
-) -> dict[str, Any]:
+    *, params: Params, instruct: Path, corpus: Path, tokens: Path, conversations: Path, gold: Path, answers: Path,
+    scores: Path, gate: Path, bundle: Path, reporter: Reporter,
+) -> dict[str, Any]:  # fmt: skip
     """Ships the fine-tuned model as a folder, and proves that it is the one that was measured.
 
     Where the hybrid was measured, its table goes into the folder, learned again and proved likewise.
@@ -49,12 +38,12 @@ def export(
     before, by `gate.stop`.
 
     Raises:
-        ExportError: What was written gives other logits or other gold answers, or there are none to compare with;
-            nothing is put at `bundle` then.
+        ExportError: What was written gives other logits or other gold answers, there are none to compare with, or the
+            model was trained on other data than lie there; nothing is put at `bundle` then.
         DataError: A file that it reads is missing or damaged.
     """
     original = load_model(instruct)
-    measured = _measured(gold, answers)
+    measured = read_measured(gold, answers)
     prompts = _prompts(original, measured)
     if not prompts:
         raise ExportError(f"{answers}: no answers of {SHIPPED!r} to the items of {gold}", MEASURE_AGAIN)
@@ -64,8 +53,9 @@ def export(
     draft = bundle.with_name(f"{bundle.name}.draft")
     inputs = {"gold_answers": answers, "gold_scores": scores, "gate": gate}
     verdict = read_gate(gate)
+    data = data_origin(corpus, tokens, conversations, original.provenance, original.tokenizer)
     try:
-        write_bundle(draft, original, params.export, read_json(scores), measured, inputs, verdict, sure)
+        write_bundle(draft, original, params.export, read_json(scores), measured, inputs, data, verdict, sure)
         check_manifest(draft)
         proof = _prove_parity(original, load_model(draft), measured, prompts, TOLERANCES[params.export.dtype])
         proof |= _prove_hybrid(draft, measured, hybrid) if hybrid else {}
@@ -118,12 +108,6 @@ def _prove_hybrid(bundle: Path, measured: list[Measured], hybrid: list[Result]) 
             MEASURE_AGAIN,
         )
     return {"hybrid_items_checked": len(hybrid)}
-
-
-def _measured(gold: Path, answers: Path) -> list[Measured]:
-    """The gold items that were answered, each with the answer."""
-    answered = {result.item_id: result for result in of_solver(read_results(answers), SHIPPED)}
-    return [Measured(item, answered[item.id]) for item in load_gold(gold) if item.id in answered]
 
 
 def _prompts(original: LoadedModel, measured: list[Measured]) -> dict[str, list[int]]:

@@ -5,7 +5,6 @@ could not be sent is kept and sent with the next success, and the files of metri
 """
 
 import contextlib
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lal.errors import LostProcessError
 from lal.lineage import project_root
 from lal.tracking.points import Point, flatten_metrics, flatten_params, flatten_texts, make_points
-from lal.tracking.store import probe, store_uri
+from lal.tracking.store import is_tracking, probe, store_uri
 from lal.tracking.terminal import write_line
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def track(stage: str, params: Mapping[str, Any]) -> Iterator["Tracker"]:
     Yields:
         What the stage reports to; its `run_id` is None if the run could not be recorded.
     """
-    if os.environ.get("LAL_TRACKING", "on").lower() == "off":
+    if not is_tracking():
         yield Tracker()
         return
     tracker = MlflowTracker(stage, flatten_params(params))

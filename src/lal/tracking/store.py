@@ -103,8 +103,7 @@ def probe(root: Path, must_exist: bool) -> None:
 
 def open_store(root: Path) -> Store:
     """Opens the store of the project at `root`, making it if need be, and closes the runs whose processes have died."""
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    set_environment()
     from filelock import FileLock
     from mlflow import MlflowClient
 
@@ -121,6 +120,17 @@ def open_store(root: Path) -> Store:
             if is_dead(run.data.tags.get("lal.process", "")):
                 client.set_terminated(run.info.run_id, "KILLED")
     return Store(client, experiment)
+
+
+def set_environment() -> None:
+    """Says how MLflow is to behave, where the person has not; before it is imported."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+def is_tracking() -> bool:
+    """Whether runs and models are recorded at all."""
+    return os.environ.get("LAL_TRACKING", "on").lower() != "off"
 
 
 def shared_store() -> str | None:

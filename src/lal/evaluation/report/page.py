@@ -28,6 +28,9 @@ LINKS = {
 }
 """Section id -> what the link to it says, in the order of the page."""
 
+FOOTER = """Made by <code>dvc repro</code> from reports/gold.jsonl. <code>lal gold list --failed</code> shows the same
+rows in a terminal, <code>lal compare OLD NEW</code> two runs side by side."""
+
 
 def write_report(
     path: Path,
@@ -72,13 +75,24 @@ def render_report(
     there = {key: sections[key] for key in LINKS if sections.get(key)}
     links = '<nav aria-label="Sections">' + "".join(f'<a href="#{key}">{LINKS[key]}</a>' for key in there) + "</nav>"
     opening = scores.opening(board, own, solver, comparison, with_slices=not is_told)
-    return _frame(f"{scores.display_name(solver)} on the gold set", "\n".join([opening, links, *there.values()]))
+    title = f"{scores.display_name(solver)} on the gold set"
+    return frame(title, "\n".join([opening, links, *there.values()]), FOOTER, SCRIPT)
 
 
-def _frame(title: str, body: str) -> str:
-    """A page that may load nothing and run no script but its own, whatever an answer says."""
-    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+def frame(title: str, body: str, footer: str, script: str = "") -> str:
+    """A page that may load nothing and run no script but its own, whatever an answer says.
+
+    Args:
+        title: As text.
+        body: HTML.
+        footer: HTML.
+        script: JavaScript; the page must read without it.
+    """
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    if script:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        policy += f"; script-src 'sha256-{digest}'"
+        script = f"<script>{script}</script>\n"
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -90,10 +104,8 @@ def _frame(title: str, body: str) -> str:
 </head>
 <body><main>
 {body}
-<footer>Made by <code>dvc repro</code> from reports/gold.jsonl. <code>lal gold list --failed</code> shows the same rows
-in a terminal, <code>lal compare OLD NEW</code> two runs side by side.</footer>
+<footer>{footer}</footer>
 </main>
-<script>{SCRIPT}</script>
-</body>
+{script}</body>
 </html>
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lal.errors import DataError
 from lal.evaluation.scores.results import SHIPPED, Result, read_results, write_results
-from lal.files import read_json, sha256, write_json
+from lal.files import read_json, sha256, write_bytes, write_json
 from lal.records import Many, Record
 
 RESULTS = "results.jsonl"
@@ -89,3 +89,15 @@ def write_champion(folder: Path, results: Sequence[Result], facts: ChampionFacts
     complete = facts.model_copy(update={"results_sha256": sha256(folder / RESULTS)})
     write_json(folder / FACTS, complete.model_dump(mode="json"))
     return complete
+
+
+def copy_champion(source: Path, folder: Path) -> None:
+    """Puts the champion of one folder into another, in the order in which `write_champion` writes.
+
+    Raises:
+        DataError: There is no whole champion in `source`, or `folder` cannot be written.
+    """
+    if read_champion(source) is None:
+        raise DataError(f"{source}: no champion in it", REMEDY)
+    for name in (RESULTS, FACTS):
+        write_bytes(folder / name, (source / name).read_bytes())

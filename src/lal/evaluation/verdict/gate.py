@@ -17,7 +17,8 @@ from lal.evaluation.verdict.comparison import ALPHA, LOWER_IS_BETTER
 from lal.evaluation.verdict.contests import EACH, Contest, floor_contest, paired_contest, slices_with
 from lal.evaluation.verdict.judgement import GateVerdict, Judgement, Outcome
 from lal.evaluation.verdict.ladder import FREE
-from lal.params import Condition, GateParams
+from lal.params import GateParams
+from lal.sections import Condition
 
 CHAMPION, BEST_BASELINE = "champion", "best baseline"
 

@@ -1,0 +1,1 @@
+"""The exported model behind HTTP: OpenAI's protocol, a chat page, a request log, metrics."""
