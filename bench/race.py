@@ -243,7 +243,7 @@ def row_of(run: Run, held_out: Ids) -> dict[str, object]:
         "windows": f"{run.batch_size} x {run.context_length}",
         "steps": len(run.seconds),
         "loss": round(mean_loss(run.losses, windows(held_out, run.context_length)), 4),
-        "seconds": round(run.total_seconds, 1),
+        "seconds": round(run.total_seconds, 2),
         "of them before the second step": round(run.seconds[0], 1),
         "clean seconds": round(run.clean_seconds, 1),
     }

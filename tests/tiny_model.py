@@ -1,11 +1,14 @@
-"""A model small enough to build in a blink, and its folder."""
+"""A model small enough to build in a blink, its folder, and the data it says it was trained on."""
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from lal.files import sha256, write_bytes, write_jsonl
 from lal.model.folder import save_model
 from lal.model.transformer import Config, Transformer
+from lal.records import Document, Split
 from lal.text.tokenizer import Tokenizer
 
 
@@ -32,3 +35,23 @@ def write_grouped_model(
             scale = 0.2 if weight.ndim == 1 else weight.shape[1] ** -0.5
             weight.add_(torch.randn(weight.shape, generator=generator), alpha=scale)
     save_model(folder, model, tokenizer, {"stage": "sft"}, generation={"max_new_tokens": 9})
+
+
+def write_corpus_and_tokens(folder: Path, split: Split, tokenizer: Tokenizer, texts: list[str]) -> None:
+    """A split of the corpus, and its tokens as the stage `tokenizer` writes them."""
+    documents = [
+        Document(id=f"{split}-{number}", text=text, source="x", licence="unknown", split=split)
+        for number, text in enumerate(texts)
+    ]
+    write_jsonl(folder / "corpus" / f"{split}.jsonl", documents)
+    ids = [identity for text in texts for identity in (*tokenizer.encode(text), tokenizer.end_id)]
+    write_bytes(folder / "tokens" / f"{split}.bin", np.array(ids, dtype="<u2").tobytes())
+
+
+def save_trained(folder: Path, model: Transformer, tokenizer: Tokenizer) -> None:
+    """A fine-tuned model that names what it was trained on, as the stages do."""
+    splits = ("train", "validation")
+    tokens = {f"{split}.bin": sha256(folder / "tokens" / f"{split}.bin") for split in splits}
+    chats = {f"{split}.jsonl": sha256(folder / "conversations" / f"{split}.jsonl") for split in splits}
+    base = {"stage": "pretrain", "inputs": tokens, "parent": None}
+    save_model(folder / "instruct", model, tokenizer, {"stage": "sft", "inputs": chats, "parent": base})

@@ -3,7 +3,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from lal.errors import ExportError
@@ -12,15 +11,16 @@ from lal.evaluation.scores.scoring import score_answers
 from lal.evaluation.solvers.hybrid import MIN_COUNT, hybrid_answers, learn_sure_words, read_sure_words
 from lal.evaluation.solvers.solver import chat_model
 from lal.evaluation.verdict.judgement import GateVerdict, gate_json
-from lal.files import sha256, write_bytes, write_json, write_jsonl
+from lal.files import sha256, write_json, write_jsonl
 from lal.gold_items import GoldItem
-from lal.model.folder import load_model, save_model
+from lal.model.folder import load_model
 from lal.model.transformer import Config, Transformer
 from lal.params import Params, load_params
-from lal.records import Conversation, Document, Message, Split, read_records
+from lal.records import Conversation, Message, read_records
 from lal.runtime import Runtime
 from lal.stages.export import export
 from lal.text.tokenizer import Tokenizer
+from tests.tiny_model import save_trained, write_corpus_and_tokens
 
 ROOT = Path(__file__).parents[2]
 CONTEXT = 32
@@ -112,26 +112,6 @@ def project(tmp_path: Path) -> dict[str, Path]:
         "gate": tmp_path / "gate.json",
         "bundle": tmp_path / "models" / "export",
     }
-
-
-def write_corpus_and_tokens(folder: Path, split: Split, tokenizer: Tokenizer, texts: list[str]) -> None:
-    """A split of the corpus, and its tokens as the stage `tokenizer` writes them."""
-    documents = [
-        Document(id=f"{split}-{number}", text=text, source="x", licence="unknown", split=split)
-        for number, text in enumerate(texts)
-    ]
-    write_jsonl(folder / "corpus" / f"{split}.jsonl", documents)
-    ids = [identity for text in texts for identity in (*tokenizer.encode(text), tokenizer.end_id)]
-    write_bytes(folder / "tokens" / f"{split}.bin", np.array(ids, dtype="<u2").tobytes())
-
-
-def save_trained(folder: Path, model: Transformer, tokenizer: Tokenizer) -> None:
-    """A fine-tuned model that names what it was trained on, as the stages do."""
-    splits = ("train", "validation")
-    tokens = {f"{split}.bin": sha256(folder / "tokens" / f"{split}.bin") for split in splits}
-    chats = {f"{split}.jsonl": sha256(folder / "conversations" / f"{split}.jsonl") for split in splits}
-    base = {"stage": "pretrain", "inputs": tokens, "parent": None}
-    save_model(folder / "instruct", model, tokenizer, {"stage": "sft", "inputs": chats, "parent": base})
 
 
 def train_again(project: dict[str, Path]) -> None:

@@ -1,8 +1,7 @@
 """The stage opens every format in its own runtime; one that is another model, or reads texts otherwise, stops it."""
 
-import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from lal.stages.export import export
 from lal.stages.parity import parity
 from tests.export.questions import gold_item
 from tests.export.small_server import answering, running
-from tests.tiny_model import write_grouped_model
+from tests.tiny_model import save_trained, write_corpus_and_tokens, write_grouped_model
 
 ROOT = Path(__file__).parents[2]
 TEXTS = ["Giue me loue", "1623", "haue no horsse", "Modernise: vs", "and haue", "'tis vs"]
@@ -58,11 +57,6 @@ def params() -> Params:
     return parse_params((ROOT / "params.yaml").read_text().replace("0.04", "1.0"))
 
 
-@pytest.fixture(autouse=True)
-def _without_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "_over_http", lambda *_: iter(()))
-
-
 @pytest.fixture(params=[True, False], ids=["qwen3", "llama"])
 def project(tmp_path: Path, params: Params, request: pytest.FixtureRequest) -> dict[str, Path]:
     """A model with weights that all matter, its answers, and its bundle in all formats."""
@@ -73,8 +67,13 @@ def project(tmp_path: Path, params: Params, request: pytest.FixtureRequest) -> d
     write_results(tmp_path / "gold.jsonl", score_answers(items, answers))
     write_json(tmp_path / "evaluate.json", {"headline": {"lal": 0.0}, "exact": {"lal": {"known": 0.0}}})
     write_json(tmp_path / "gate.json", gate_json(GateVerdict(()), {"answers": ""}))
-    for folder in ("corpus", "tokens", "conversations"):
-        (tmp_path / folder).mkdir()
+    model = load_model(tmp_path / "instruct")
+    for folder in ("corpus", "conversations"):
+        write_json(tmp_path / folder / "manifest.json", {"sources": {}, "licences": []})
+    for split in ("train", "validation"):
+        write_jsonl(tmp_path / "conversations" / f"{split}.jsonl", [])
+        write_corpus_and_tokens(tmp_path, split, model.tokenizer, ["Haue a Horse."])
+    save_trained(tmp_path, model.model, model.tokenizer)
     export(
         params=params,
         instruct=tmp_path / "instruct",
@@ -115,7 +114,7 @@ def refused(params: Params, project: dict[str, Path]) -> str:
 def test_a_bundle_as_it_was_exported_passes_in_every_format(params: Params, project: dict[str, Path]) -> None:
     listener = Listener()
     metrics = parity(params=params, reporter=listener, **project)
-    assert list(metrics["formats"]) == list(FILES)
+    assert list(metrics["formats"]) == [*FILES, "http"]
     assert metrics["gold_items"] == len(TEXTS)
     assert metrics["formats"]["safetensors"]["largest_difference"] == 0.0
     assert metrics["formats"]["gguf-f32"]["largest_difference"] < 1e-4
@@ -192,25 +191,15 @@ def test_the_server_is_asked_as_a_format_of_its_own(
         if name != "safetensors":
             (project["bundle"] / FILES[name]).unlink()
     sealed(project)
-    good = answering(load_model(project["bundle"]))
-    served: list[Path] = []
-
-    @contextlib.contextmanager
-    def serving(bundle: Path) -> Iterator[str]:
-        served.append(bundle)
-        with running(good) as base_url:
-            yield base_url
-
-    monkeypatch.setattr(stage, "_serving", serving)
     metrics = parity(params=params, reporter=Listener(), **project)
     assert metrics["formats"]["http"]["agreement"] == 1.0
     assert metrics["formats"]["http"]["largest_difference"] < 1e-4
-    assert served == [project["bundle"]]
+    good = answering(load_model(project["bundle"]))
 
     def shouting(body: dict[str, Any]) -> dict[str, Any]:
         reply = good(body)
         reply["choices"][0]["message"]["content"] += "!"
         return reply
 
-    monkeypatch.setattr(stage, "_serving", lambda bundle: running(shouting))
+    monkeypatch.setattr(stage, "running_server", lambda bundle: running(shouting))
     assert refused(params, project).startswith("http: 6 of 6 gold items are answered in other words")

@@ -106,13 +106,13 @@ def test_ctrl_c_exits_with_130_and_gives_the_handlers_back(train: Callable[..., 
 def test_the_best_weights_are_kept_not_the_last(train: Callable[..., tuple[str, Fitted]]) -> None:
     # A rate this high makes the model worse and worse.
     worsening = {"learning_rate": 1.0, "embedding_learning_rate": 1.0, "head_learning_rate": 1.0, "decay_fraction": 0.0}
-    plan = new_plan(**worsening, warmup_fraction=0.0)
+    plan = new_plan(**worsening, warmup_fraction=0.0, validate_every=1, patience=12)
     kept, fitted = train(plan)
     best = best_row(fitted.rows)
     assert fitted.best_step == best["step"] < fitted.steps == 12
     assert fitted.validation.nats_per_token == pytest.approx(best["validation_loss"], rel=1e-6)
     # At a constant rate, a run that ends there has the same weights.
-    shorter = new_plan(**worsening, warmup_fraction=0.0, steps=fitted.best_step)
+    shorter = new_plan(**worsening, warmup_fraction=0.0, validate_every=1, patience=12, steps=fitted.best_step)
     assert train(shorter, scratch="shorter")[0] == kept
 
 

@@ -51,14 +51,8 @@ def write_bundle(
         DataError: The disk is full or cannot be written.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    save_model(
-        folder,
-        measured.model,
-        measured.tokenizer,
-        measured.provenance,
-        dtype=getattr(torch, params.dtype),
-        generation=generation_settings(params),
-    )
+    dtype, settings = getattr(torch, params.dtype), generation_settings(params)
+    save_model(folder, measured.model, measured.tokenizer, measured.provenance, dtype=dtype, generation=settings)
     files = write_formats(folder, measured.model, params.formats)
     config, num_parameters = read_json(folder / "config.json"), count_parameters(measured.model)
     card = model_card(config, measured.provenance, scores, answers, num_parameters, gate, files)

@@ -29,7 +29,6 @@ from lal.model.folder import LoadedModel, load_model
 from lal.params import Params
 from lal.reporting import Reporter
 from lal.serve.process import running_server
-from lal.text.tokenizer import Tokenizer
 
 HTTP = "http"
 """The server's name among the formats."""
@@ -95,18 +94,6 @@ def _agreements(original: LoadedModel, bundle: Path, questions: Sequence[Questio
         else:
             graph = ForwardModel(onnx_forward(path, threads), tokenizer, context_length)
             yield agreement(name, graph, odds, questions, limit)
-    yield from _over_http(bundle, tokenizer, context_length, odds, questions, limit)
-
-
-def _over_http(
-    bundle: Path,
-    tokenizer: Tokenizer,
-    context_length: int,
-    odds: Sequence[Odds],
-    questions: Sequence[Question],
-    limit: int,
-) -> Iterator[Agreement]:
-    """What the bundle answers behind the HTTP server, on a port of this machine."""
     with running_server(bundle) as base_url:
         server = Served(base_url, tokenizer)
         mismatches = http_mismatches(server, tokenizer, context_length)
