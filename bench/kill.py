@@ -180,7 +180,7 @@ def differing(expected: dict[str, str], found: dict[str, str]) -> list[str]:
 
 def rows_of(kills: Sequence[Kill]) -> list[dict[str, object]]:
     """The table: where the kills hit, and how long a stage outlived its `dvc` at most."""
-    stages = "data validate tokenizer pretrain sft evaluate gate export parity register"
+    stages = "data validate tokenizer pretrain sft evaluate gate export parity register monitor"
     order = ["dvc", *stages.split()]
     rows: list[dict[str, object]] = []
     for stage in order:

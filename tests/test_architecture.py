@@ -41,7 +41,19 @@ BYSTANDERS = {"lal", "lal.errors", "lal.params", "lal.reporting", "lal.sections"
 SCRIPTS = {"lal.tracking.model_from_code"}
 """Run by an outside library alone and imported by nobody, so no part of a layer: MLflow opens a model with it."""
 
-STAGES = ["data", "validate", "tokenizer", "pretrain", "sft", "evaluate", "gate", "export", "parity", "register"]
+STAGES = [
+    "data",
+    "validate",
+    "tokenizer",
+    "pretrain",
+    "sft",
+    "evaluate",
+    "gate",
+    "export",
+    "parity",
+    "register",
+    "monitor",
+]
 
 FROZEN = ["noise"]
 """Stages that a command of `lal` runs and DVC only keeps: no section of params.yaml, since they train what a profile

@@ -20,7 +20,9 @@ from ruamel.yaml import YAML
 from lal.cli.params import knobs
 from lal.errors import BrokenRuleError
 from lal.files import sha256, write_jsonl
+from lal.live import Request
 from lal.params import Params, parse_params
+from lal.records import Message
 from lal.reporting import NullReporter
 from lal.sections import FORMATS
 from lal.tracking.registry import NoRegistry
@@ -28,7 +30,19 @@ from lal.tracking.registry import NoRegistry
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
-STAGES = ["data", "validate", "tokenizer", "pretrain", "sft", "evaluate", "gate", "export", "parity", "register"]
+STAGES = [
+    "data",
+    "validate",
+    "tokenizer",
+    "pretrain",
+    "sft",
+    "evaluate",
+    "gate",
+    "export",
+    "parity",
+    "register",
+    "monitor",
+]
 
 TINY: dict[str, Any] = {
     "data.conversations": "own/chats.jsonl",
@@ -57,6 +71,8 @@ TINY: dict[str, Any] = {
     "gold.headline": ["known"],
     "gate.conditions": [{"metric": "exact", "slice": "known", "against": 0.5, "margin": 0.0, "required": "shown"}],
     "export.temperature": 0.5,
+    "monitor.min_requests": 10,
+    "monitor.max_uncovered": 1.0,
     # Six steps make no favourites: a rounding may choose another word.
     "parity.flipped": dict.fromkeys(("safetensors", *FORMATS, "http"), 1.0),
 }
@@ -93,6 +109,9 @@ NUDGES: dict[str, Any] = {
     "export.max_new_tokens": 7,
     "export.formats": ["gguf-f16", "onnx"],
     "register.name": "others",
+    "monitor.min_requests": 90,
+    "monitor.false_alarm_rate": 0.2,
+    "monitor.max_uncovered": 0.0,
 } | {
     f"parity.{limit}.{name}": 0.75
     for limit in ("tolerances", "flipped")
@@ -124,6 +143,7 @@ NOT_NUDGED = {
     f"evaluate.references{key}": "asks a model of somebody else's; tests/evaluation/test_references.py turns each"
     for key in REFERENCES
 } | {
+    "monitor.endpoint": "asks a server that runs; tests/stages/test_monitor.py has one",
     "gate.stop": "decides whether the pipeline goes on after everything was written; tests/pipeline has both",
     "pretrain.compile": "changes how fast, not what; tests/train compares compiled with eager",
     "sft.compile": "the same",
@@ -169,6 +189,7 @@ class Workshop:
         chats = [chat(f"Modernise: giue vs {i} loues", f"give us {i} loves") for i in range(24)]
         write_jsonl(folder / "own" / "chats.jsonl", chats)
         write_jsonl(folder / "own" / "other.jsonl", chats[:-4])
+        write_jsonl(folder / "live" / "requests.jsonl", [request(f"Modernise: haue {i}", i) for i in range(12)])
         (folder / "noise.json").write_text('{"measured": false}')
         (folder / "sft").mkdir()
         (folder / "patches").mkdir()
@@ -211,6 +232,7 @@ class Workshop:
             "curve": self.folder / f"{stage}.csv",
             "scratch": self.folder / "scratch",
             "registry": NoRegistry(),
+            "live": self.folder / "live",
             "answers": self.folder / "gold.jsonl",
             "scores": self.folder / "evaluate.json",
             "failures": self.folder / "failures.json",
@@ -240,6 +262,15 @@ class Workshop:
             for path in files
             if path.relative_to(self.folder).parts[0] not in skipped and path.name not in records
         }
+
+
+def request(prompt: str, number: int) -> Request:
+    return Request(
+        id=f"r-{number}", time=f"2026-01-01T00:00:{number:02}.000Z", model="a",
+        messages=(Message(role="user", content=prompt),),
+        answer="have", finish_reason="stop", prompt_tokens=1, answer_tokens=1, first_token_seconds=None, seconds=0.1,
+        mean_log_probability=None, tags={}, redactions=0, kept_because="share", kept_share=0.5,
+    )  # fmt: skip
 
 
 def chat(prompt: str, answer: str) -> dict[str, Any]:

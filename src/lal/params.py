@@ -255,6 +255,24 @@ class RegisterParams(Section):
     )
 
 
+class MonitorParams(Section):
+    """What is looked at while the model is in use, and when it is an alarm."""
+
+    endpoint: str | None = Field(
+        pattern=r"^https?://[^\s?#]+$",
+        description="API of the running server, such as http://127.0.0.1:8000/v1; null: the bundle, served briefly",
+    )
+    min_requests: Annotated[int, Field(ge=10)] = Field(
+        description="fewer requests in data/live say nothing about drift and coverage"
+    )
+    false_alarm_rate: Annotated[float, Field(gt=0, le=0.5)] = Field(
+        description="chance that a run finds drift where there is none; all signals together"
+    )
+    max_uncovered: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="share of the requests without a gold item near them, beyond which it is an alarm"
+    )
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -271,6 +289,7 @@ class Params(Section):
     export: ExportParams
     parity: ParityParams
     registration: RegisterParams = Field(alias="register")
+    monitor: MonitorParams
 
 
 def load_params(path: Path) -> Params:

@@ -142,7 +142,7 @@ def test_promoting_a_model_runs_the_gate_and_what_follows_it_again_and_nothing_e
     clone.run("lal", "promote", "--reason", "the first one", online=True)
     said = clone.run("dvc", "repro").stdout
     running = [line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage")]
-    assert running == ["gate", "export", "parity", "register"]
+    assert running == ["gate", "export", "parity", "register", "monitor"]
     assert "against champion" in (clone.folder / "models" / "export" / "README.md").read_text()
     assert "is the champion already" in clone.run("lal", "promote", online=True).stdout
     assert "Data and pipelines are up to date." in clone.run("dvc", "repro").stdout

@@ -12,6 +12,7 @@ from lal.cli import (
     compare,
     gold,
     iterate,
+    monitor,
     noise,
     params,
     plan,
@@ -41,6 +42,7 @@ app.command()(compare.compare)
 app.add_typer(gold.app, name="gold")
 app.add_typer(iterate.app, name="iterate")
 app.add_typer(params.app, name="params")
+app.command()(monitor.monitor)
 app.command()(noise.noise)
 app.command()(plan.plan)
 app.command()(promote.promote)

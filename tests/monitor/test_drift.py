@@ -1,0 +1,44 @@
+"""Alarms as rare as asked for where nothing changed, and raised where it did."""
+
+import numpy as np
+import pytest
+
+from lal.monitor.drift import find_shifts
+from lal.monitor.signals import Array, grams, known_grams
+
+
+def draws(seed: int, count: int, mean: float = 0.0) -> dict[str, Array]:
+    generator = np.random.default_rng(seed)
+    return {"a": generator.exponential(size=count) + mean, "b": generator.normal(size=count)}
+
+
+def is_alarm(live: dict[str, Array], reference: dict[str, Array], weights: Array, rate: float = 0.05) -> bool:
+    return any(shift.is_alarm for shift in find_shifts(reference, live, weights, rate))
+
+
+def test_where_nothing_changed_alarms_come_as_often_as_was_stated() -> None:
+    weights = np.random.default_rng(0).choice([1.0, 10.0], size=80)
+    alarms = [is_alarm(draws(2 * i, 80), draws(2 * i + 1, 300), weights) for i in range(120)]
+    assert 0 < sum(alarms) < 0.05 * 120 + 3 * (120 * 0.05 * 0.95) ** 0.5
+
+
+def test_a_change_of_one_signal_is_named() -> None:
+    shifts = find_shifts(draws(1, 400), draws(2, 100, mean=1.0), np.ones(100), 0.01)
+    assert [shift.signal for shift in shifts if shift.is_alarm] == ["a"]
+
+
+def test_a_request_that_stands_for_ten_counts_ten_times() -> None:
+    live = {"a": np.array([0.0, 1.0]), "b": np.array([0.0, 0.0])}
+    (shift, _) = find_shifts(draws(1, 50), live, np.array([1.0, 9.0]), 0.01)
+    assert shift.live == pytest.approx(0.9)
+
+
+def test_a_stricter_rate_has_a_wider_limit() -> None:
+    reference, live = draws(1, 200), draws(2, 60)
+    strict, lax = (find_shifts(reference, live, np.ones(60), rate)[0].limit for rate in (0.001, 0.2))
+    assert strict > lax
+
+
+def test_pieces_shorter_than_the_order_are_none() -> None:
+    assert grams("abc") == []
+    assert known_grams(["abcde", "xabcd"]) == {"abcd", "bcde", "xabc"}
