@@ -22,6 +22,7 @@ from lal.cli import (
     serve,
     summary,
     trace,
+    triage,
     ui,
 )  # fmt: skip
 from lal.errors import LalError
@@ -51,6 +52,7 @@ app.command()(serve.serve)
 app.command()(rollback.rollback)
 app.command()(summary.summary)
 app.command()(trace.trace)
+app.command()(triage.triage)
 app.command()(ui.ui)
 
 
