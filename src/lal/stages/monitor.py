@@ -43,7 +43,7 @@ def monitor(
     coverage: Coverage | None = None
     reference = reference_prompts(conversations)
     if len(window.requests) >= settings.min_requests and len(reference) > 1:
-        loaded, known = load_model(base), _known(corpus, conversations)
+        loaded, known = load_model(base), known_pieces(corpus, conversations)
         now, then = measure(window.prompts, loaded, known), measure(reference, loaded, known)
         shifts = find_shifts(then, now, window.weights, settings.false_alarm_rate)
         asked = [item.messages[-1].content for item in load_gold(gold)]
@@ -100,7 +100,7 @@ def _ask(endpoint: str | None, bundle: Path, gold: Path, answers: Path) -> Integ
         return ask_gold(f"{bundle}, served for a moment,", Served(address, shipped.tokenizer), questions)
 
 
-def _known(corpus: Path, conversations: Path) -> frozenset[str]:
+def known_pieces(corpus: Path, conversations: Path) -> frozenset[str]:
     """The pieces of letters of all training text."""
     known = known_grams(document.text for document in stream_records(corpus / "train.jsonl", Document))
     rows = read_records(conversations / "train.jsonl", Conversation)
