@@ -11,6 +11,8 @@ from lal.monitor.integrity import Integrity
 from lal.monitor.signals import SIGNALS
 from lal.monitor.window import Window
 
+_COLUMNS = ("made for", "live", "chance explains", "verdict")
+
 _FOOTER = "Made by <code>lal monitor</code> from data/live, the gold set and the base model."
 
 
@@ -53,20 +55,24 @@ def _window(window: Window) -> str:
 def _drift(shifts: Sequence[Shift]) -> str:
     rows = "".join(
         f"<tr><th>{escape(SIGNALS[each.signal])}</th>"
-        + "".join(f"<td>{cell}</td>" for cell in _cells(each))
-        + f"<td>{'<b>drift</b>' if each.is_alarm else 'as expected'}</td></tr>"
+        + "".join(
+            f'<td data-label="{column}"><span>{cell}</span></td>'
+            for column, cell in zip(_COLUMNS, _cells(each), strict=True)
+        )
+        + "</tr>"
         for each in shifts
     )
-    head = "".join(f"<th>{name}</th>" for name in ("", "made for", "live", "chance explains", ""))
+    head = "".join(f"<th>{name}</th>" for name in ("", *_COLUMNS))
     return f'<h2>Input drift</h2><table class="ladder"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>\n'
 
 
-def _cells(shift: Shift) -> tuple[str, str, str]:
+def _cells(shift: Shift) -> tuple[str, str, str, str]:
+    found = "<b>drift</b>" if shift.is_alarm else "as expected"
     if shift.signal == "log_bytes":
         low, high = exp(shift.reference - shift.limit), exp(shift.reference + shift.limit)
-        return f"{exp(shift.reference):.1f} bytes", f"{exp(shift.live):.1f}", f"{low:.1f} to {high:.1f}"
+        return f"{exp(shift.reference):.1f} bytes", f"{exp(shift.live):.1f}", f"{low:.1f} to {high:.1f}", found
     low, high = max(0.0, shift.reference - shift.limit), shift.reference + shift.limit
-    return f"{shift.reference:.3f}", f"{shift.live:.3f}", f"{low:.3f} to {high:.3f}"
+    return f"{shift.reference:.3f}", f"{shift.live:.3f}", f"{low:.3f} to {high:.3f}", found
 
 
 def _coverage(coverage: Coverage, window: Window) -> str:

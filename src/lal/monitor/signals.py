@@ -21,8 +21,8 @@ BATCH_SIZE = 16
 SIGNALS = {
     "bits_per_byte": "bits per byte under the base model",
     "tokens_per_byte": "tokens per byte",
-    "unseen_grams": f"share of its pieces of {ORDER} letters that no training text has",
-    "log_bytes": "length, as the logarithm of its bytes",
+    "unseen_grams": f"share of pieces of {ORDER} letters that no training text has",
+    "log_bytes": "length (logarithm of the bytes)",
 }
 
 

@@ -78,8 +78,8 @@ def alarms_of(
             "other words than were measured"
         )
     alarms += [
-        f"drift: {SIGNALS[each.signal]} is {each.live:.3f}, and {each.reference:.3f} where the model was made for "
-        f"(chance explains {each.limit:.3f})"
+        f"drift: {SIGNALS[each.signal]}: {each.live:.3f} in live requests, {each.reference:.3f} in those that the model was "
+        f"made for; chance explains a difference of {each.limit:.3f}"
         for each in shifts
         if each.is_alarm
     ]
