@@ -78,7 +78,7 @@ def alarms_of(
             "other words than were measured"
         )
     alarms += [
-        f"drift: {SIGNALS[each.signal]}: {each.live:.3f} in live requests, {each.reference:.3f} in those that the model was "
+        f"drift: {SIGNALS[each.signal]}: {each.live:.3f} in live requests, {each.reference:.3f} in those the model was "
         f"made for; chance explains a difference of {each.limit:.3f}"
         for each in shifts
         if each.is_alarm
