@@ -97,7 +97,7 @@ def _ask(endpoint: str | None, bundle: Path, gold: Path, answers: Path) -> Integ
     if endpoint:
         return ask_gold(endpoint, Served(endpoint, shipped.tokenizer), questions)
     with running_server(bundle) as address:
-        return ask_gold(f"{bundle}, served for a moment,", Served(address, shipped.tokenizer), questions)
+        return ask_gold("the bundle, served for a moment,", Served(address, shipped.tokenizer), questions)
 
 
 def known_pieces(corpus: Path, conversations: Path) -> frozenset[str]:
