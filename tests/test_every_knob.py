@@ -189,7 +189,10 @@ class Workshop:
         chats = [chat(f"Modernise: giue vs {i} loues", f"give us {i} loves") for i in range(24)]
         write_jsonl(folder / "own" / "chats.jsonl", chats)
         write_jsonl(folder / "own" / "other.jsonl", chats[:-4])
-        write_jsonl(folder / "live" / "requests.jsonl", [request(f"Modernise: haue {i}", i) for i in range(12)])
+        write_jsonl(
+            folder / "live" / "requests.jsonl",
+            [request(f"Modernise: haue {i}" if i else "QUID?", i) for i in range(12)],
+        )
         (folder / "noise.json").write_text('{"measured": false}')
         (folder / "sft").mkdir()
         (folder / "patches").mkdir()
