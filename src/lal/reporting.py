@@ -34,7 +34,7 @@ class Registry(Protocol):
         Args:
             name: Of the registered model.
             bundle: The exported folder.
-            tags: What is known of it; see `lal.export.manifest.bundle_tags`.
+            tags: What is known of it; see `lal.export.facts.bundle_tags`.
 
         Raises:
             RegistryError: Nothing was registered.

@@ -78,7 +78,7 @@ def _decide(found: "Waiting", to: Choice, licence: str) -> None:
 
 
 def _to_gold(found: "Waiting", answer: str) -> str:
-    """Adds it as `lal gold add` does, unless a training row that waits or is not yet trained on is like it."""
+    """Adds it as `lal gold add` does, unless a row of a data patch, or of a draft of one, is like it."""
     from lal.cli.gold_items import add
     from lal.monitor.triage import find_likeness, gold_text
     from lal.records import MODERNISE_PREFIX

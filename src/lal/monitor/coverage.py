@@ -43,7 +43,7 @@ def find_coverage(gold: Sequence[str], live: Sequence[str], weights: Array) -> C
         live: The N prompts.
         weights: Shape (N,), positive.
     """
-    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 3), sublinear_tf=True)
+    vectorizer = _vectorizer()
     of_gold = vectorizer.fit_transform(gold)
     of_live = vectorizer.transform(live)
     among = (of_gold @ of_gold.T).toarray()
@@ -55,11 +55,15 @@ def find_coverage(gold: Sequence[str], live: Sequence[str], weights: Array) -> C
     return Coverage(limit, float(weights[uncovered].sum() / weights.sum()), chosen, gains)
 
 
+def _vectorizer() -> TfidfVectorizer:
+    return TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 3), sublinear_tf=True)
+
+
 def _choose(live: Sequence[str], uncovered: "np.typing.NDArray[np.intp]", limit: float) -> tuple[list[int], list[int]]:
     """Greedily, the prompt that is near most of those that no chosen one is near yet (maximum coverage)."""
     if not len(uncovered):
         return [], []
-    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 3), sublinear_tf=True)
+    vectorizer = _vectorizer()
     vectors = vectorizer.fit_transform([live[number] for number in uncovered])
     is_near = (vectors @ vectors.T).toarray() >= max(limit, 1e-9)
     np.fill_diagonal(is_near, val=True)

@@ -2,8 +2,8 @@
 
 The mean of each signal over the live window is held against its mean over reference prompts. How far two such means
 lie apart when nothing has changed is found by drawing both, of their own sizes, from the reference again and again; a
-difference that this exceeds more rarely than the stated rate is an alarm. The rate holds for all signals together
-(Bonferroni), so that a monitor run daily at 0.01 cries wolf about once in a hundred days, or more rarely.
+difference that this exceeds more rarely than the stated rate is an alarm. The rate is for all signals together
+(Bonferroni); `bench/drift.py` measures what it comes to.
 
 Source: two-sample bootstrap of a mean: B. Efron and R. J. Tibshirani, "An Introduction to the Bootstrap", 1993,
 chapter 16.
