@@ -3,7 +3,9 @@
 from pipeline import Place, run, stage
 
 
-def main(sources: Place, own: Place, persona: Place, patches: Place, corpus: Place, conversations: Place) -> None:
+def main(
+    sources: Place, own: Place, persona: Place, patches: Place, forgotten: Place, corpus: Place, conversations: Place
+) -> None:
     """What dvc.yaml runs as `data`."""
     with stage("data") as running:
         from lal.lineage import project_root
@@ -16,6 +18,7 @@ def main(sources: Place, own: Place, persona: Place, patches: Place, corpus: Pla
             own=own,
             persona=persona,
             patches=patches,
+            forgotten=forgotten,
             corpus=corpus,
             conversations=conversations,
             reporter=running.reporter,

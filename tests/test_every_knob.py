@@ -196,6 +196,7 @@ class Workshop:
         (folder / "noise.json").write_text('{"measured": false}')
         (folder / "sft").mkdir()
         (folder / "patches").mkdir()
+        (folder / "forgotten").mkdir()
         persona = {"id": "p-1", "task": "persona", "source": "hand", "licence": "CC0-1.0", "split": "train"}
         write_jsonl(folder / "sft" / "persona.jsonl", [persona | chat("Who are you?", "I am Lal.")])
         (folder / "gold").mkdir()
@@ -242,6 +243,7 @@ class Workshop:
             "copies": self.folder / "copies.json",
             "overlaps": self.folder / "overlaps.json",
             "patches": self.folder / "patches",
+            "forgotten": self.folder / "forgotten",
             "champion": self.folder / "champion",
             "noise": self.folder / "noise.json",
             "gate": self.folder / "gate.json",

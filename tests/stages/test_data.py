@@ -41,6 +41,7 @@ class Project:
         (folder / "data" / "sft").mkdir(parents=True)
         (folder / "data" / "own").mkdir()
         (folder / "data" / "patches").mkdir()
+        (folder / "data" / "forgotten").mkdir()
         persona = {"id": "persona-1", "messages": TURNS, "licence": "CC0-1.0", "source": "hand-written"}
         (folder / "data" / "sft" / "persona.jsonl").write_text(json.dumps(persona) + "\n", encoding="utf-8")
         cache = folder / ".lal" / "sources"
@@ -68,6 +69,7 @@ class Project:
             own=self.folder / "data" / "own",
             persona=self.folder / "data" / "sft",
             patches=self.folder / "data" / "patches",
+            forgotten=self.folder / "data" / "forgotten",
             corpus=self.folder / out / "corpus",
             conversations=self.folder / out / "conversations",
             reporter=self.listener,
@@ -251,6 +253,7 @@ def test_the_real_sources_give_what_was_measured(tmp_path: Path) -> None:
         own=ROOT / "data" / "own",
         persona=tmp_path,
         patches=tmp_path,
+        forgotten=tmp_path,
         corpus=tmp_path / "corpus",
         conversations=tmp_path / "conversations",
         reporter=NullReporter(),

@@ -10,6 +10,7 @@ from lal import __version__
 from lal.cli import (
     chat,
     compare,
+    forget,
     gold,
     iterate,
     monitor,
@@ -40,6 +41,7 @@ app.command()(chat.modernise)
 app.command()(chat.generate)
 app.command("next")(chat.next_tokens)
 app.command()(compare.compare)
+app.command()(forget.forget)
 app.add_typer(gold.app, name="gold")
 app.add_typer(iterate.app, name="iterate")
 app.add_typer(params.app, name="params")

@@ -8,7 +8,9 @@ from lal.data import corpus as built_in_texts
 from lal.data import first_folio as built_in_chats
 from lal.data.choice import is_watched, own_path
 from lal.data.conversations import Conversations, draw, join, read_chats, read_persona
+from lal.data.corpus import Corpus
 from lal.data.folders import write_conversations, write_corpus
+from lal.data.forgotten import read_forgotten
 from lal.data.own_text import read_folder
 from lal.data.patches import read_patches
 from lal.data.sources import fetch, pick, read_lock
@@ -26,6 +28,7 @@ def data(
     own: Path,
     persona: Path,
     patches: Path,
+    forgotten: Path,
     corpus: Path,
     conversations: Path,
     reporter: Reporter,
@@ -39,6 +42,7 @@ def data(
         own: Folder that DVC watches for the user's own texts and conversations.
         persona: Folder of hand-written conversations, added to the training ones.
         patches: Folder of applied data patches, added likewise.
+        forgotten: Folder of lists of what is left out, wherever it comes from.
         corpus: Folder to write documents to.
         conversations: Folder to write conversations to.
         reporter: Told of texts that DVC does not watch.
@@ -51,6 +55,27 @@ def data(
         SourceError: A source cannot be fetched or is not the pinned one.
         DataError: The user's own files are not what they should be.
     """
+    texts, chats = _read(params, sources, cache, own, reporter)
+    chats = draw(chats, params.data.max_conversations, params.seed)
+    chats = join(join(chats, read_persona(persona)), read_patches(patches))
+    left_out = read_forgotten(forgotten)
+    return {
+        "corpus": write_corpus(corpus, params.data.corpus, left_out.without(texts)),
+        "conversations": write_conversations(conversations, params.data.conversations, left_out.without_chats(chats)),
+    }
+
+
+def conversation_pool(*, params: Params, sources: Path, cache: Path) -> Conversations:
+    """All conversations that the stage draws from, before it draws `data.max_conversations` of them; see `data`."""
+    name = params.data.conversations
+    own_chats = own_path("data.conversations", name, built_in_chats.SOURCES, ".jsonl file")
+    pinned = pick(read_lock(sources), set(built_in_chats.SOURCES.get(name, ())), sources)
+    digests = {source.name: source.sha256 for source in pinned}
+    return _all_chats(params, own_chats, fetch(pinned, cache), digests)
+
+
+def _read(params: Params, sources: Path, cache: Path, own: Path, reporter: Reporter) -> tuple[Corpus, Conversations]:
+    """All texts and conversations that params.yaml names."""
     wanted = params.data
     own_texts = own_path("data.corpus", wanted.corpus, built_in_texts.SOURCES, "folder of texts")
     own_chats = own_path("data.conversations", wanted.conversations, built_in_chats.SOURCES, ".jsonl file")
@@ -62,22 +87,7 @@ def data(
         texts = read_folder(own_texts, wanted.validation_fraction, params.seed, leave_out=own_chats)
     else:
         texts = built_in_texts.built_in_corpus(wanted.corpus, files, digests)
-    chats = _all_chats(params, own_chats, files, digests)
-    chats = join(draw(chats, wanted.max_conversations, params.seed), read_persona(persona))
-    chats = join(chats, read_patches(patches))
-    return {
-        "corpus": write_corpus(corpus, wanted.corpus, texts),
-        "conversations": write_conversations(conversations, wanted.conversations, chats),
-    }
-
-
-def conversation_pool(*, params: Params, sources: Path, cache: Path) -> Conversations:
-    """All conversations that the stage draws from, before it draws `data.max_conversations` of them; see `data`."""
-    name = params.data.conversations
-    own_chats = own_path("data.conversations", name, built_in_chats.SOURCES, ".jsonl file")
-    pinned = pick(read_lock(sources), set(built_in_chats.SOURCES.get(name, ())), sources)
-    digests = {source.name: source.sha256 for source in pinned}
-    return _all_chats(params, own_chats, fetch(pinned, cache), digests)
+    return texts, _all_chats(params, own_chats, files, digests)
 
 
 def _all_chats(

@@ -185,14 +185,14 @@ def measure(
                 "after_sha256": failures.results_sha256,
                 "after_run": run_id,
                 "together_with": tuple(other.id for other in due if other is not entry),
-                "lifts": _lifts(comparison, entry.slices),
+                "lifts": lifts_of(comparison, entry.slices),
             }
         )
     return [measured.get(entry.id, entry) for entry in entries]
 
 
-def _lifts(comparison: Comparison, slices: Sequence[str]) -> tuple[Lift, ...]:
-    """Pass or fail on the headline and on the slices that a patch was meant for."""
+def lifts_of(comparison: Comparison, slices: Sequence[str]) -> tuple[Lift, ...]:
+    """Pass or fail on the headline and on the slices that something was meant for, or might have harmed."""
     return tuple(
         Lift(
             metric=row.metric,
