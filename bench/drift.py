@@ -91,8 +91,12 @@ def pools_of(ordinary: Sequence[str], plays: Sequence[str], modern: Sequence[str
 def seen_share(reference: Signals, ordinary: Signals, foreign: Signals, size: int, share: float, rate: float) -> float:
     """The share of `WINDOWS` windows of so many requests, so many of them foreign, that raise an alarm."""
     generator = np.random.default_rng(SEED)
-    limits = find_shifts(reference, {name: values[:size] for name, values in ordinary.items()}, np.ones(size), rate)
     num_foreign = round(share * size)
+    window = {
+        name: np.concatenate([np.resize(foreign[name], num_foreign), values[: size - num_foreign]])
+        for name, values in ordinary.items()
+    }
+    limits = find_shifts(reference, window, np.ones(size), rate)
     alarm = np.zeros(WINDOWS, dtype=bool)
     places = {
         name: generator.integers(len(next(iter(pool.values()))), size=(WINDOWS, count))

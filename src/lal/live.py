@@ -15,6 +15,9 @@ REQUESTS = "requests.jsonl"
 
 FEEDBACK = "feedback.jsonl"
 
+LIVE_SOURCE = "live/"
+"""Begins the source of a training row that came out of feedback; the id of that follows."""
+
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 
 

@@ -42,3 +42,34 @@ def test_a_stricter_rate_has_a_wider_limit() -> None:
 def test_pieces_shorter_than_the_order_are_none() -> None:
     assert grams("abc") == []
     assert known_grams(["abcde", "xabcd"]) == {"abcd", "bcde", "xabc"}
+
+
+def test_one_odd_request_is_no_alarm_though_the_reference_never_varies_and_two_are() -> None:
+    reference = {"a": np.zeros(2000), "b": np.random.default_rng(1).normal(size=2000)}
+    ordinary = np.random.default_rng(2).normal(size=50)
+
+    def found(num_odd: int) -> bool:
+        live = {"a": np.array([1.0] * num_odd + [0.0] * (50 - num_odd)), "b": ordinary}
+        return is_alarm(live, reference, np.ones(50), 0.01)
+
+    assert [found(number) for number in (0, 1, 2)] == [False, False, True]
+
+
+def mixed(num_other: int, seed: int = 5) -> dict[str, Array]:
+    """A hundred requests, so many of them of another kind, whose signal `a` is higher by 4."""
+    ordinary, other = draws(seed, 100 - num_other), draws(seed + 1, num_other, mean=4.0)
+    return {name: np.concatenate([ordinary[name], other[name]]) for name in ordinary}
+
+
+@pytest.mark.parametrize("num_other", [0, 30, 100])
+def test_any_mixture_with_a_kind_that_was_trained_on_since_is_no_drift(num_other: int) -> None:
+    reference, learned = draws(1, 400), draws(2, 60, mean=4.0)
+    assert is_alarm(mixed(num_other), reference, np.ones(100), 0.01) == (num_other > 0)
+    found = find_shifts(reference, mixed(num_other), np.ones(100), 0.01, learned)
+    assert not [shift.signal for shift in found if shift.is_alarm]
+
+
+def test_a_third_kind_is_drift_all_the_same() -> None:
+    third = {"a": draws(7, 100)["a"] + 4, "b": draws(8, 100)["b"] + 3}
+    found = find_shifts(draws(1, 400), third, np.ones(100), 0.01, draws(2, 60, mean=4.0))
+    assert [shift.signal for shift in found if shift.is_alarm] == ["b"]

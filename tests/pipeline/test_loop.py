@@ -216,3 +216,30 @@ def test_modernise_keeps_the_lines_of_a_file(clone: Clone) -> None:
     assert len(lines) == 4
     assert lines[1] == ""
     assert lines[2].startswith("    ")
+
+
+def test_a_forgotten_play_is_in_nothing_that_is_learned_from_and_the_ledger_says_what_that_took_away(
+    clone: Clone,
+) -> None:
+    shown = clone.run("lal", "forget", "richard-iii", "--show").stdout
+    assert "passages of tinyshakespeare-train" in shown
+    assert clone.run("dvc", "status").stdout.strip() == "Data and pipelines are up to date."
+    said = clone.run("lal", "forget", "richard-iii", "--yes").stdout
+    rows = (clone.folder / "data" / "conversations" / "train.jsonl").read_text()
+    assert '"source": "richard-iii"' not in rows
+    assert '"source": "hamlet"' in rows
+    corpus = (clone.folder / "data" / "corpus" / "train.jsonl").read_text()
+    assert "Now is the winter of our discontent" not in corpus
+    manifest = json.loads((clone.folder / "data" / "corpus" / "manifest.json").read_text())
+    assert "forgotten/001.jsonl" in manifest["sources"]
+    [entry] = [json.loads(line) for line in (clone.folder / "ledger" / "forgotten.jsonl").read_text().splitlines()]
+    kinds = {(row["of"], row["which"]) for row in entry["likelihoods"]}
+    assert ("text", "forgotten") in kinds
+    assert ("text", "never seen") in kinds
+    assert entry["lifts"]
+    assert entry["before_run"] != entry["after_run"]
+    assert "text, forgotten" in said
+    assert clone.run("lal", "forget").stdout.splitlines()[0] in said
+    assert not list((clone.folder / ".lal" / "forgetting").iterdir())
+    again = clone.run("lal", "forget", "richard-iii", check=False)
+    assert (again.returncode, "forgotten on" in again.stderr) == (1, True)

@@ -13,7 +13,7 @@ from lal.gold_items import GoldItem
 from lal.live import Request
 from lal.model.folder import load_model
 from lal.params import Params, load_params
-from lal.records import Conversation, Document, Message
+from lal.records import Conversation, Document, Message, read_records
 from lal.reporting import NullReporter
 from lal.serve.process import running_server
 from lal.stages.monitor import monitor
@@ -122,3 +122,20 @@ def test_an_endpoint_with_another_model_is_an_alarm(params: Params, project: dic
     assert found["served_otherwise"] > 0
     assert found["sentences"][0].startswith(f"serving: {address} answers")
     assert "Served in other words" in project["report"].read_text()
+
+
+def test_what_was_trained_on_since_is_drift_no_longer(params: Params, project: dict[str, Path]) -> None:
+    long_s = "\N{LATIN SMALL LETTER LONG S}"
+    asked = [f"{long_s}ome {long_s}trange {line(number)} {long_s}pelling" for number in range(60)]
+    write_jsonl(project["live"] / "requests.jsonl", [request(number, text) for number, text in enumerate(asked)])
+    assert look(params, project)["drift"]["unseen_grams"]["alarm"]
+    path = project["conversations"] / "train.jsonl"
+    told = {"task": "modernise", "split": "train", "licence": "CC0-1.0"}
+    since = [
+        Conversation.model_validate({"id": f"f:{n}", "source": f"live/f{n}", "messages": chat(text), **told})
+        for n, text in enumerate(asked[:30])
+    ]
+    write_jsonl(path, [*read_records(path, Conversation), *since])
+    assert not [each for each in look(params, project)["drift"].values() if each["alarm"]]
+    write_jsonl(path, [row for row in read_records(path, Conversation) if row.source != "live/f7"][:-11])
+    assert look(params, project)["drift"]["unseen_grams"]["alarm"]  # Too few to say what their kind is.

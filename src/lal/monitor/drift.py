@@ -5,11 +5,17 @@ lie apart when nothing has changed is found by drawing both, of their own sizes,
 difference that this exceeds more rarely than the stated rate is an alarm. The rate is for all signals together
 (Bonferroni); `bench/drift.py` measures what it comes to.
 
+A reference of M prompts may lack by chance what one in M + 1 has: the live window's most unusual value is drawn with
+that chance. So one odd request raises no alarm, be the reference without any variance.
+
+Where the model has been trained on live requests since, those are a second kind of prompt that it was made for. Traffic
+may be any mixture of both: the one whose means are nearest to those of the live window is the reference.
+
 Source: two-sample bootstrap of a mean: B. Efron and R. J. Tibshirani, "An Introduction to the Bootstrap", 1993,
 chapter 16.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +54,11 @@ class Shift:
 
 
 def find_shifts(
-    reference: Mapping[str, Array], live: Mapping[str, Array], weights: Array, false_alarm_rate: float
+    reference: Mapping[str, Array],
+    live: Mapping[str, Array],
+    weights: Array,
+    false_alarm_rate: float,
+    learned: Mapping[str, Array] | None = None,
 ) -> list[Shift]:
     """Holds each signal of live prompts against the reference.
 
@@ -57,27 +67,52 @@ def find_shifts(
         live: Signal -> shape (N,), N >= 1.
         weights: Shape (N,), positive.
         false_alarm_rate: Chance of one or more alarms where the live prompts are of the reference's kind.
+        learned: Signal -> shape (L,), of live prompts that the model was trained on since, L >= 2.
     """
     names = list(reference)
+    seen = np.stack([live[name] for name in names], axis=1)
     share = weights / weights.sum()
-    kept = np.stack([reference[name] for name in names], axis=1)
-    differences = np.abs(_null(kept, share))
-    limits = np.quantile(differences, 1 - false_alarm_rate / len(names), axis=0)
-    return [
-        Shift(name, float(reference[name].mean()), float(share @ live[name]), float(limit))
-        for name, limit in zip(names, limits, strict=True)
-    ]
+    kinds, mixture = [np.stack([reference[name] for name in names], axis=1)], [1.0]
+    if learned:
+        kinds.append(np.stack([learned[name] for name in names], axis=1))
+        part = _part_of_learned(kinds[0], kinds[1], share @ seen)
+        mixture = [1 - part, part]
+    return _shifts(names, kinds, mixture, seen, share, false_alarm_rate)
 
 
-def _null(reference: Array, share: Array) -> Array:
-    """Differences of means when nothing changed: (M, S) values -> (RESAMPLES, S)."""
+def _part_of_learned(reference: Array, learned: Array, live_mean: Array) -> float:
+    """The share of the second kind (L, S) in the mixture whose mean is nearest to that of live prompts (S,)."""
+    spread = np.vstack([reference, learned]).std(axis=0) + 1e-12
+    apart = (learned.mean(axis=0) - reference.mean(axis=0)) / spread
+    along = apart @ ((live_mean - reference.mean(axis=0)) / spread)
+    return float(np.clip(along / (apart @ apart), 0, 1)) if apart.any() else 0.0
+
+
+def _shifts(
+    names: Sequence[str], kinds: Sequence[Array], mixture: Sequence[float], live: Array, share: Array, rate: float
+) -> list[Shift]:
+    """Live values (N, S) against one mixture of kinds (M, S)."""
+    means = sum(part * kind.mean(axis=0) for part, kind in zip(mixture, kinds, strict=True))
+    furthest = live[np.abs(live - means).argmax(axis=0), np.arange(len(names))]
+    differences = np.abs(_null([np.vstack([kind, furthest]) for kind in kinds], mixture, share))
+    limits = np.quantile(differences, 1 - rate / len(names), axis=0)
+    return [Shift(*each) for each in zip(names, means.tolist(), (share @ live).tolist(), limits.tolist(), strict=True)]
+
+
+def _null(kinds: Sequence[Array], mixture: Sequence[float], share: Array) -> Array:
+    """Differences of means when nothing changed: (M, S) values of each kind -> (RESAMPLES, S)."""
     generator = np.random.default_rng(SEED)
-    num_reference, num_live = len(reference), len(share)
-    at_once = max(1, DRAWN_AT_ONCE // (max(num_reference, num_live) * reference.shape[1]))
+    num_live, num_signals = len(share), kinds[0].shape[1]
+    at_once = max(1, DRAWN_AT_ONCE // (max(num_live, *map(len, kinds)) * num_signals))
     parts = []
     for start in range(0, RESAMPLES, at_once):
         count = min(at_once, RESAMPLES - start)
-        then = reference[generator.integers(num_reference, size=(count, num_reference))].mean(axis=1)
-        now = np.einsum("rns,n->rs", reference[generator.integers(num_reference, size=(count, num_live))], share)
-        parts.append(now - then)
+        then = np.zeros((count, num_signals))
+        of_kind = (generator.random((count, num_live)) >= mixture[0]).astype(int)
+        now = np.empty((count, num_live, num_signals))
+        for number, (part, kind) in enumerate(zip(mixture, kinds, strict=True)):
+            then += part * kind[generator.integers(len(kind), size=(count, len(kind)))].mean(axis=1)
+            own = of_kind == number
+            now[own] = kind[generator.integers(len(kind), size=int(own.sum()))]
+        parts.append(np.einsum("rns,n->rs", now, share) - then)
     return np.concatenate(parts)

@@ -13,7 +13,7 @@ from lal.errors import DataError
 from lal.evaluation.failures.proposal import Leak, find_leaks
 from lal.files import write_jsonl
 from lal.gold_items import GoldItem
-from lal.live import FEEDBACK, REQUESTS, Feedback, Request
+from lal.live import FEEDBACK, LIVE_SOURCE, REQUESTS, Feedback, Request
 from lal.records import MODERNISE_TASK, Id, Message, Record, line_to_modernise, read_records
 
 GROUP = "feedback"
@@ -78,7 +78,7 @@ def training_row(found: Waiting, answer: str, name: str, licence: str) -> PatchR
             id=name,
             messages=(*found.request.messages, Message(role="assistant", content=answer)),
             task="chat" if line is None else MODERNISE_TASK,
-            source=f"live/{found.feedback.id}",
+            source=f"{LIVE_SOURCE}{found.feedback.id}",
             licence=licence,
             split="train",
             group=GROUP,

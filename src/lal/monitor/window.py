@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lal.live import REQUESTS, Request
+from lal.live import LIVE_SOURCE, REQUESTS, Request
 from lal.monitor.signals import Array
 from lal.records import Conversation, read_records
 
@@ -13,6 +13,9 @@ MOST_REQUESTS = 2000
 """The latest ones; older traffic is another day's."""
 
 MOST_REFERENCE = 2000
+
+LEAST_LEARNED = 20
+"""Fewer live requests in training do not say what their kind is."""
 
 
 @dataclass(frozen=True)
@@ -55,3 +58,19 @@ def reference_prompts(conversations: Path) -> list[str]:
     asked = [[each.content for each in row.messages if each.role == "user"] for row in rows]
     prompts = [each[-1] for each in asked if each and each[-1].strip()]
     return prompts[:: max(1, len(prompts) // MOST_REFERENCE)][:MOST_REFERENCE]
+
+
+def learned_prompts(conversations: Path) -> list[str]:
+    """What was asked in live requests that were trained on since; none if too few to tell what their kind is.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    rows = read_records(conversations / "train.jsonl", Conversation)
+    prompts = [row.prompt for row in rows if is_from_live(row) and row.prompt.strip()]
+    return prompts[:MOST_REFERENCE] if len(prompts) >= LEAST_LEARNED else []
+
+
+def is_from_live(row: Conversation) -> bool:
+    """Whether a training row came out of feedback."""
+    return row.source.startswith(LIVE_SOURCE)

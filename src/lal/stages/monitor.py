@@ -15,7 +15,7 @@ from lal.monitor.drift import Shift, find_shifts
 from lal.monitor.integrity import Integrity, ask_gold
 from lal.monitor.page import render_monitor
 from lal.monitor.signals import SIGNALS, known_grams, measure
-from lal.monitor.window import live_window, reference_prompts
+from lal.monitor.window import is_from_live, learned_prompts, live_window, reference_prompts
 from lal.params import MonitorParams, Params
 from lal.records import Conversation, Document, read_records, stream_records
 from lal.reporting import Reporter
@@ -45,7 +45,9 @@ def monitor(
     if len(window.requests) >= settings.min_requests and len(reference) > 1:
         loaded, known = load_model(base), known_pieces(corpus, conversations)
         now, then = measure(window.prompts, loaded, known), measure(reference, loaded, known)
-        shifts = find_shifts(then, now, window.weights, settings.false_alarm_rate)
+        asked_since = learned_prompts(conversations)
+        since = measure(asked_since, loaded, known) if asked_since else None
+        shifts = find_shifts(then, now, window.weights, settings.false_alarm_rate, since)
         asked = [item.messages[-1].content for item in load_gold(gold)]
         coverage = find_coverage(asked, window.prompts, window.weights)
     alarms = alarms_of(settings, integrity, shifts, coverage)
@@ -101,10 +103,10 @@ def _ask(endpoint: str | None, bundle: Path, gold: Path, answers: Path) -> Integ
 
 
 def known_pieces(corpus: Path, conversations: Path) -> frozenset[str]:
-    """The pieces of letters of all training text."""
+    """The pieces of letters of all training text, but for live requests: they are what live ones are compared with."""
     known = known_grams(document.text for document in stream_records(corpus / "train.jsonl", Document))
     rows = read_records(conversations / "train.jsonl", Conversation)
-    return known | known_grams(message.content for row in rows for message in row.messages)
+    return known | known_grams(message.content for row in rows if not is_from_live(row) for message in row.messages)
 
 
 def _numbers(shift: Shift) -> dict[str, Any]:
