@@ -161,6 +161,20 @@ def test_files_are_put_aside_when_full_and_the_oldest_go(tmp_path: Path, monkeyp
     assert numbers == list(range(60 - len(numbers), 60))
 
 
+def test_a_file_that_somebody_takes_away_is_begun_anew(tmp_path: Path) -> None:
+    rows = Appender(tmp_path / "live" / "rows.jsonl", rotates=True)
+    rows.append("1")
+    rows.path.unlink()
+    rows.append("2")
+    assert rows.path.read_text() == "2\n"
+    rows.path.rename(tmp_path / "mine.jsonl")
+    rows.path.parent.rmdir()
+    rows.append("3", is_precious=True)
+    rows.append("4")
+    assert (rows.path.read_text(), (tmp_path / "mine.jsonl").read_text()) == ("3\n4\n", "2\n")
+    rows.close()
+
+
 def test_half_a_line_that_a_kill_left_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "requests.jsonl"
     path.write_text('{"a": 1}\n{"a": 2')

@@ -55,6 +55,8 @@ class Appender:
             OSError: It cannot be written; nothing of it was.
         """
         content = f"{line}\n".encode()
+        if not self._is_in_place():
+            self._begin_anew()
         size = os.fstat(self._descriptor).st_size
         if size and size + len(content) > MAX_BYTES:
             self._put_aside()
@@ -84,14 +86,25 @@ class Appender:
             raise
         return descriptor
 
+    def _is_in_place(self) -> bool:
+        """Whether nobody has deleted or moved the file since it was opened."""
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            return False
+
+    def _begin_anew(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self._open()
+        os.close(self._descriptor)
+        self._descriptor = fresh
+
     def _put_aside(self) -> None:
         if not self._rotates:
             raise OSError(27, f"{self.path} has {MAX_BYTES:,} bytes; put it aside")
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         self.path.rename(self.path.with_stem(f"{self.path.stem}-{stamp}"))
-        fresh = self._open()
-        os.close(self._descriptor)
-        self._descriptor = fresh
+        self._begin_anew()
         older = sorted(self.path.parent.glob(f"{self.path.stem}-*{self.path.suffix}"))
         for path in older[:-KEPT_FILES]:
             path.unlink(missing_ok=True)
