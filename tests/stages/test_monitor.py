@@ -15,7 +15,7 @@ from lal.model.folder import load_model
 from lal.params import Params, load_params
 from lal.records import Conversation, Document, Message, read_records
 from lal.reporting import NullReporter
-from lal.serve.process import running_server
+from lal.serve.process import Options, running, running_server
 from lal.stages.monitor import monitor
 from tests.tiny_model import write_speaking_model
 
@@ -122,6 +122,12 @@ def test_an_endpoint_with_another_model_is_an_alarm(params: Params, project: dic
     assert found["served_otherwise"] > 0
     assert found["sentences"][0].startswith(f"serving: {address} answers")
     assert "Served in other words" in project["report"].read_text()
+
+
+def test_what_it_asks_is_not_taken_for_traffic(params: Params, project: dict[str, Path], tmp_path: Path) -> None:
+    with running(Options(lambda: project["bundle"], log_folder=tmp_path / "log", log_share=1.0)) as address:
+        assert look(params, project, endpoint=f"{address}/v1")["served_otherwise"] == 0
+    assert (tmp_path / "log" / "requests.jsonl").read_text() == ""
 
 
 def test_what_was_trained_on_since_is_drift_no_longer(params: Params, project: dict[str, Path]) -> None:

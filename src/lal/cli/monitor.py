@@ -21,10 +21,12 @@ def monitor() -> None:
         raise LalError("dvc.yaml: not there", "run `lal monitor` in the folder of the project")
     # Forced: a server may have changed where no file has.
     command = [sys.executable, "-m", "dvc", "repro", "--force", "--single-item", "--quiet", "monitor"]
-    if subprocess.run(command, check=False, stdout=sys.stderr).returncode:  # noqa: S603 - this project's own command
+    if subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode:  # noqa: S603 - this project's own command
         raise LalError("the stage `monitor` failed", "mend what is said above; `dvc repro` makes what it reads")
     found = read_json(METRICS)
     print("\n".join(f"ALARM: {sentence}" for sentence in found["sentences"]) or "no alarm")
-    print(f"{found['requests']:,} requests; {REPORT} has the numbers")
+    num_right = found["gold_items"] - found["served_otherwise"]
+    print(f"{num_right} of {found['gold_items']} gold items answered as measured, {found['requests']:,} live requests")
+    print(f"{REPORT} has the numbers")
     if found["alarms"]:
         raise typer.Exit(ALARM)

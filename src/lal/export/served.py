@@ -14,6 +14,9 @@ from lal.records import Message
 from lal.text.tokenizer import CONTROL_TOKENS, Tokenizer
 
 MODEL = "lal"
+NOT_TRAFFIC = {"store": False}
+"""Keeps what is asked here out of the request log, which holds what people ask."""
+
 NUM_CLIENTS = 32
 """Questions asked at once; the server writes as many side by side."""
 
@@ -46,7 +49,7 @@ class Served:
 
     def answers(self, questions: Sequence[Question], max_new_tokens: int) -> list[str]:
         """See `Opened`."""
-        endpoint = Endpoint(self._base_url, MODEL, max_new_tokens)
+        endpoint = Endpoint(self._base_url, MODEL, max_new_tokens, more=NOT_TRAFFIC)
 
         def answer(question: Question) -> str:
             messages = [{"role": each.role, "content": each.content} for each in question.item.messages]
@@ -69,7 +72,7 @@ class Served:
             "max_tokens": 1,
             "temperature": 0,
         }
-        return ask_json(f"{self._base_url}/chat/completions", body | dict(more))
+        return ask_json(f"{self._base_url}/chat/completions", {**body, **NOT_TRAFFIC, **more})
 
     def _id_of(self, entry: Mapping[str, Any]) -> int | None:
         piece = entry.get("bytes")

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,6 +46,7 @@ class Endpoint:
         model: Which of its models.
         max_new_tokens: Longest answer, in tokens.
         key: Sent as bearer token; None for none.
+        more: Further fields of each question, such as `store`.
         timeout_seconds: For one answer.
         sleep: Waits some seconds.
     """
@@ -54,6 +55,7 @@ class Endpoint:
     model: str
     max_new_tokens: int
     key: str | None = None
+    more: Mapping[str, object] = field(default_factory=dict)
     timeout_seconds: float = TIMEOUT_SECONDS
     sleep: Callable[[float], None] = time.sleep
 
@@ -78,7 +80,7 @@ class Endpoint:
         body = {"model": self.model, "messages": list(messages), "max_tokens": self.max_new_tokens, "temperature": 0}
         for number in range(MOST_TRIES):
             try:
-                return _parse(self._post(json.dumps(body).encode()))
+                return _parse(self._post(json.dumps({**body, **self.more}).encode()))
             except urllib.error.HTTPError as error:
                 with error:
                     self._give_up_or_wait(error, number)
