@@ -4,23 +4,30 @@
     python -m bench.traffic --skip 300 --count 200
 
 The Folio prints an s that does not end a word as a long one; the transcription that Lal was made from does not, others
-do. The lines are those of the two plays that training only looks at, in an order of their own, so that their modern
-spelling is known: it tells how many answers were right, and it is what the archive's editors send as corrections.
+do. Five lines in six are of plays that training has, in plain letters, and each sixth is of the two plays that training
+only looks at. So the modern spelling of all is known: it tells how many answers were right, and it is what the archive's
+editors send as corrections; and what is held out can become gold items.
 """
 
 import argparse
+import itertools
 import random
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lal.errors import LalError
 from lal.export.http_json import ask_json
+from lal.monitor.window import is_from_live
 from lal.records import MODERNISE_PREFIX, Conversation, line_to_modernise, read_records
 
-LINES = Path("data/conversations/validation.jsonl")
+CONVERSATIONS = Path("data/conversations")
 SEED = 1623
+
+EACH = 6
+"""Of so many lines one is held out from training."""
 
 LONG_S = "\N{LATIN SMALL LETTER LONG S}"
 
@@ -35,28 +42,46 @@ def with_long_s(line: str) -> str:
     return re.sub(r"s(?=[a-z])", LONG_S, line)
 
 
-def traffic(rows: Sequence[Conversation]) -> Iterator[tuple[str, str]]:
-    """(prompt, right answer) of each line that has a long s, shuffled."""
-    lines = [(line_to_modernise(row.prompt) or "", row.answer) for row in rows]
+@dataclass(frozen=True)
+class Line:
+    """One request, its right answer, and whether training lacks the line."""
+
+    prompt: str
+    answer: str
+    is_held_out: bool
+
+
+def traffic(training: Sequence[Conversation], held_out: Sequence[Conversation]) -> Iterator[Line]:
+    """The archive's lines, in an order that is always the same."""
+    known, new = iter(_shuffled(training, is_held_out=False)), iter(_shuffled(held_out, is_held_out=True))
+    for number in itertools.count(1):
+        if (line := next(known if number % EACH else new, None)) is None:
+            return
+        yield line
+
+
+def _shuffled(rows: Sequence[Conversation], is_held_out: bool) -> list[Line]:
+    """The lines that have a long s."""
+    lines = [
+        Line(MODERNISE_PREFIX + printed, row.answer, is_held_out)
+        for row in rows
+        if LONG_S in (printed := with_long_s(line_to_modernise(row.prompt) or "")) and not is_from_live(row)
+    ]
     random.Random(SEED).shuffle(lines)  # noqa: S311 - an order, not a secret
-    for line, answer in lines:
-        if LONG_S in (printed := with_long_s(line)):
-            yield MODERNISE_PREFIX + printed, answer
+    return lines
 
 
-def send(endpoint: str, pairs: Sequence[tuple[str, str]], num_corrected: int) -> tuple[int, int]:
-    """Asks each question; how many answers were right, and how many corrections were taken."""
-    num_right = num_taken = 0
-    for prompt, expected in pairs:
-        body = {"model": "lal", "messages": [{"role": "user", "content": prompt}]}
+def send(endpoint: str, lines: Sequence[Line], num_corrected: int) -> list[bool]:
+    """Asks each line, and corrects the first so many answers; whether each was right."""
+    right = []
+    for number, line in enumerate(lines):
+        body = {"model": "lal", "messages": [{"role": "user", "content": line.prompt}]}
         answered = ask_json(f"{endpoint}/chat/completions", body)
-        said = answered["choices"][0]["message"]["content"]
-        num_right += said == expected
-        if num_taken < num_corrected:
-            rating = "up" if said == expected else "down"
-            ask_json(f"{endpoint}/feedback", {"request": answered["id"], "rating": rating, "correction": expected})
-            num_taken += 1
-    return num_right, num_taken
+        right.append(answered["choices"][0]["message"]["content"] == line.answer)
+        if number < num_corrected:
+            rating = "up" if right[-1] else "down"
+            ask_json(f"{endpoint}/feedback", {"request": answered["id"], "rating": rating, "correction": line.answer})
+    return right
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -68,11 +93,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--correct", type=int, default=0, help="of these, how many to send the right answer to")
     options = parser.parse_args(arguments)
     try:
-        pairs = list(traffic(read_records(LINES, Conversation)))[options.skip : options.skip + options.count]
-        num_right, num_taken = send(options.endpoint, pairs, options.correct)
+        rows = [read_records(CONVERSATIONS / f"{split}.jsonl", Conversation) for split in ("train", "validation")]
+        lines = list(itertools.islice(traffic(rows[0], rows[1]), options.skip, options.skip + options.count))
+        right = send(options.endpoint, lines, options.correct)
     except LalError as error:
         sys.exit(f"error: {error}")
-    sys.stdout.write(f"{len(pairs)} requests, {num_right} answered to the letter, {num_taken} corrected\n")
+    told = []
+    for is_held_out, what in ((False, "that training has in plain letters"), (True, "that it lacks")):
+        found = [is_right for line, is_right in zip(lines, right, strict=True) if line.is_held_out == is_held_out]
+        told.append(f"{sum(found)} of {len(found)} lines {what}")
+    sys.stdout.write(f"Answered to the letter: {', '.join(told)}; {min(options.correct, len(lines))} corrected\n")
 
 
 if __name__ == "__main__":
