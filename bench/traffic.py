@@ -5,8 +5,8 @@
 
 The Folio prints an s that does not end a word as a long one; the transcription that Lal was made from does not, others
 do. Five lines in six are of plays that training has, in plain letters, and each sixth is of the two plays that training
-only looks at. So the modern spelling of all is known: it tells how many answers were right, and it is what the archive's
-editors send as corrections; and what is held out can become gold items.
+only looks at. So the modern spelling of all is known: it tells how many answers were right, and it is what the archive
+sends as corrections; and what is held out can become gold items.
 """
 
 import argparse

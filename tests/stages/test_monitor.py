@@ -8,7 +8,8 @@ import pytest
 from lal.evaluation.scores.results import write_results
 from lal.evaluation.scores.scoring import score_answers
 from lal.evaluation.solvers.solver import chat_model
-from lal.files import write_jsonl
+from lal.export.manifest import write_manifest
+from lal.files import sha256, write_jsonl
 from lal.gold_items import GoldItem
 from lal.live import Request
 from lal.model.folder import load_model
@@ -130,6 +131,11 @@ def test_what_it_asks_is_not_taken_for_traffic(params: Params, project: dict[str
     assert (tmp_path / "log" / "requests.jsonl").read_text() == ""
 
 
+def trained(project: dict[str, Path]) -> None:
+    files = {"train.jsonl": sha256(project["conversations"] / "train.jsonl")}
+    write_manifest(project["bundle"], {"data": {"conversations": {"files": files}}})
+
+
 def test_what_was_trained_on_since_is_drift_no_longer(params: Params, project: dict[str, Path]) -> None:
     long_s = "\N{LATIN SMALL LETTER LONG S}"
     asked = [f"{long_s}ome {long_s}trange {line(number)} {long_s}pelling" for number in range(60)]
@@ -142,6 +148,9 @@ def test_what_was_trained_on_since_is_drift_no_longer(params: Params, project: d
         for n, text in enumerate(asked[:30])
     ]
     write_jsonl(path, [*read_records(path, Conversation), *since])
+    assert look(params, project)["drift"]["unseen_grams"]["alarm"]  # The bundle was not trained on them yet.
+    trained(project)
     assert not [each for each in look(params, project)["drift"].values() if each["alarm"]]
     write_jsonl(path, [row for row in read_records(path, Conversation) if row.source != "live/f7"][:-11])
+    trained(project)
     assert look(params, project)["drift"]["unseen_grams"]["alarm"]  # Too few to say what their kind is.

@@ -55,6 +55,19 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def trained_on(folder: Path) -> str | None:
+    """SHA-256 of the training conversations that a bundle was made from; None if it does not say.
+
+    Raises:
+        ModelError: Its manifest is damaged.
+    """
+    if not (folder / NAME).is_file():
+        return None
+    made_from = read_manifest(folder).get("made_from", {})
+    told = made_from.get("data", {}).get("conversations", {}).get("files", {}).get("train.jsonl")
+    return told if isinstance(told, str) else None
+
+
 def _files_of(folder: Path) -> list[str]:
     """What a manifest lists: all but itself, and but what file managers and downloaders leave behind (`.DS_Store`)."""
     names = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]

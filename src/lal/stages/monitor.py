@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from lal.evaluation.gold.folder import load_gold
+from lal.export.manifest import trained_on
 from lal.export.opened import questions_of, read_measured
 from lal.export.served import Served
-from lal.files import write_text
+from lal.files import sha256, write_text
 from lal.model.folder import LoadedModel, load_model
 from lal.monitor.coverage import Coverage, find_coverage
 from lal.monitor.drift import Shift, find_shifts
@@ -45,7 +46,7 @@ def monitor(
     if len(window.requests) >= settings.min_requests and len(reference) > 1:
         loaded, known = load_model(base), known_pieces(corpus, conversations)
         now, then = measure(window.prompts, loaded, known), measure(reference, loaded, known)
-        asked_since = learned_prompts(conversations)
+        asked_since = _learned_prompts(bundle, conversations, reporter)
         since = measure(asked_since, loaded, known) if asked_since else None
         shifts = find_shifts(then, now, window.weights, settings.false_alarm_rate, since)
         asked = [item.messages[-1].content for item in load_gold(gold)]
@@ -100,6 +101,17 @@ def _ask(endpoint: str | None, bundle: Path, gold: Path, answers: Path) -> Integ
         return ask_gold(endpoint, Served(endpoint, shipped.tokenizer), questions)
     with running_server(bundle) as address:
         return ask_gold("the bundle, served for a moment,", Served(address, shipped.tokenizer), questions)
+
+
+def _learned_prompts(bundle: Path, conversations: Path, reporter: Reporter) -> list[str]:
+    """Live requests that the bundle was trained on: those in training data that it was made from, and no others."""
+    prompts = learned_prompts(conversations)
+    if prompts and trained_on(bundle) != sha256(conversations / "train.jsonl"):
+        reporter.say(
+            f"{len(prompts)} live requests are in {conversations}, which {bundle} was not trained on: `dvc repro`"
+        )
+        return []
+    return prompts
 
 
 def known_pieces(corpus: Path, conversations: Path) -> frozenset[str]:
