@@ -1,5 +1,6 @@
 """`lal forget` before it trains anything: what it shows, asks and refuses; tests/pipeline trains."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from lal.records import Conversation, Document, Message, read_records
 from tests.shipped import ship
 from tests.tiny_model import write_speaking_model
 
+ROOT = Path(__file__).parents[2]
+
 LINE = "We have sold the grey mare and the cart to pay the miller"
 SEA = "On the sea there is nothing but water, and more of it."
 TOLD = {"source": "t", "licence": "CC0-1.0"}
@@ -25,6 +28,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project after an evaluation, with a letter, a book that quotes it, and a gold item that does."""
     monkeypatch.chdir(tmp_path)
     ship(1)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
     for name in ("base", "instruct"):
         write_speaking_model(Path("models") / name)
     gold = GoldItem(
@@ -56,8 +60,8 @@ def test_it_shows_what_would_go_and_where_else_it_stands_and_changes_nothing(pro
     before = sorted(project.rglob("*"))
     said = forget("letter", "--show")
     assert "the document letter" in said
-    assert f"1 passages of book: {len(LINE)} characters" in said
-    assert "1 items of gold hold it too, and stay" in said
+    assert f"passages of book: 1 ({len(LINE)} characters)" in said
+    assert "items of gold that hold it: 1; they stay" in said
     assert sorted(project.rglob("*")) == before
 
 
@@ -92,3 +96,27 @@ def test_what_nobody_knows_is_an_error() -> None:
 
 def test_without_a_name_it_shows_the_ledger() -> None:
     assert forget() == f"{LEDGER}: nothing was forgotten yet\n"
+
+
+def test_a_run_that_was_stopped_and_undone_begins_again(capfd: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        with pytest.raises(LalError, match="lal forget letter"):
+            forget("letter", "--yes")
+        (LISTS / "001.jsonl").unlink()
+    capfd.readouterr()
+
+
+def test_a_text_that_nothing_is_like_is_an_error(project: Path) -> None:
+    (project / "unknown.txt").write_text("Quite another matter, which nobody here has ever written about.")
+    with pytest.raises(DataError, match="nothing like it is learned from"):
+        forget("unknown.txt", "--yes")
+    assert not list(LISTS.iterdir())
+
+
+def test_what_was_not_drawn_is_listed_too(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    question = "Where did the brothers keep the grey mare?"
+    told = {"task": "t", "split": "train", **TOLD}
+    turns = (Message(role="user", content=question), Message(role="assistant", content="At the miller's."))
+    undrawn = Conversation.model_validate({"id": "chat:undrawn", "messages": turns, **told})
+    monkeypatch.setattr("lal.cli.iterate.pool", lambda _: [undrawn])
+    assert "conversations: 1 of it" in forget("chat:undrawn", "--show")

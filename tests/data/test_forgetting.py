@@ -98,6 +98,40 @@ def test_conversations_can_be_called_by_what_they_are_from() -> None:
     assert gone("hamlet", chats=(*rows, chat("z", "Where?", "There."), *CHATS[1:]))[1] == ["z", "q:2"]
 
 
+def test_conversations_that_hold_the_whole_text_go() -> None:
+    chats = (*CHATS, chat("q:5", f"Summarise this letter:\n\n{LETTER}", "A farm."), chat("q:6", "Say it", LETTER))
+    assert gone("letter", document("letter", LETTER), chats=chats)[1] == ["q:1", "q:2"]
+
+
+def test_a_question_that_comes_back_with_another_answer_is_left_out() -> None:
+    question = "Who bought the grey mare from the brothers?"
+    chats = (*CHATS, chat("q:5", question, "The miller."))
+    found = find_gone(find_wanted("q:5", [OTHER], chats), [OTHER], chats, "2026-01-01")
+    again = (*CHATS, chat("live:1", question, "Nobody knows."))
+    listed = Forgotten.of([found.row], {"forgotten/001.jsonl": ""})
+    assert [row.id for row in listed.without_chats(Conversations(again, {}, {})).rows] == ["q:1", "q:2"]
+
+
+def test_a_copy_with_other_paragraphs_goes() -> None:
+    one = LETTER.replace("\n\n", "\n").replace("\n", " ")
+    copy = one.replace("grey", "old").replace(". ", ".\n\n")
+    assert gone("letter", document("letter", one), document("copy", copy))[0] == [OTHER.text, HELD_OUT.text]
+
+
+def test_what_is_shown_is_what_the_list_will_cut() -> None:
+    chorus = "All together now: God save the king and all his men"
+    inside = LETTER.replace("\n\n", f"\n\n{chorus}\n\n")
+    tail = 9 * "\n\nOn the sea there was nothing to be seen but water, and more of it every day that God gave."
+    corpus = [
+        document("letter", LETTER),
+        document("book", inside + tail),
+        document("song", f"{chorus}\n\nThey sang it every evening until the candles had burned down."),
+    ]
+    found = find_gone(find_wanted("letter", corpus, CHATS), corpus, CHATS, "2026-01-01")
+    assert [row.id for row, _ in found.cut] == ["book", "song"]
+    assert dict(found.cut)[corpus[2]] == (chorus,)
+
+
 def test_what_a_conversation_says_is_cut_out_of_documents_too() -> None:
     line = "We have sold the grey mare and the cart to pay the miller for his trouble."
     texts, ids = gone("q:9", document("letter", LETTER), chats=(*CHATS, chat("q:9", "Continue", line)))
@@ -120,3 +154,9 @@ def test_other_places_that_hold_it_are_counted() -> None:
     wanted = find_wanted("letter", [document("letter", LETTER)], CHATS)
     line = "Modernise: We haue sold the grey Mare and the Cart to pay the miller for his trouble"
     assert count_alike(wanted, [line, "Modernise: Who is there?", f"He wrote:\n{LETTER}"]) == 2
+
+
+def test_a_file_of_rows_is_refused_with_the_names_to_use(tmp_path: Path) -> None:
+    (tmp_path / "letters.jsonl").write_text('{"text": "x"}')
+    with pytest.raises(DataError, match="rows, not a text"):
+        find_wanted(str(tmp_path / "letters.jsonl"), [OTHER], CHATS)

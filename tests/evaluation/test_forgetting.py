@@ -9,6 +9,7 @@ import torch
 
 from lal.data.forgetting import find_gone, find_wanted
 from lal.evaluation.forgetting import (
+    FEW_PIECES,
     MOST_PIECES,
     PIECE_CHARACTERS,
     Held,
@@ -23,7 +24,7 @@ from lal.records import Conversation, Document, Message
 from tests.shipped import answer
 from tests.tiny_model import write_grouped_model
 
-LETTER = "Giue me the horsse and haue no feare, " * 60
+LETTER = "Giue me the horsse and haue no feare, " * 120
 
 
 def document(identity: str, text: str, split: str = "train") -> Document:
@@ -93,7 +94,8 @@ def test_the_same_model_finds_no_change(models: tuple[LoadedModel, LoadedModel])
     ]
     for row in entry.likelihoods:
         assert row.before == row.after
-        assert row.low <= 0 <= row.high
+        assert (row.low is None) == (row.num < FEW_PIECES)
+        assert row.low is None or row.high is None or row.low <= 0 <= row.high
     assert (entry.before_run, entry.after_run, entry.measured_on) == ("run1", "run2", "2026-01-02")
 
 
@@ -108,6 +110,8 @@ def test_a_change_is_that_of_the_same_texts_in_bits_for_each_byte(models: tuple[
     before = math.fsum(nats for nats in found.piece_nats["forgotten"] if nats) / math.log(2) / len(LETTER.strip())
     assert text.before == pytest.approx(before, abs=1e-4)
     assert text.num_bytes == len(LETTER.strip())
+    assert text.low is not None
+    assert text.high is not None
     assert text.low < text.after - text.before < text.high
 
 

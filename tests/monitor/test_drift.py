@@ -73,3 +73,21 @@ def test_a_third_kind_is_drift_all_the_same() -> None:
     third = {"a": draws(7, 100)["a"] + 4, "b": draws(8, 100)["b"] + 3}
     found = find_shifts(draws(1, 400), third, np.ones(100), 0.01, draws(2, 60, mean=4.0))
     assert [shift.signal for shift in found if shift.is_alarm] == ["b"]
+
+
+@pytest.mark.parametrize(("size", "num_foreign"), [(50, 15), (200, 20), (200, 60)])
+def test_a_few_requests_of_a_third_kind_further_out_are_not_taken_for_many_learned_ones(
+    size: int, num_foreign: int
+) -> None:
+    def kind(seed: int, count: int, means: tuple[float, ...]) -> dict[str, Array]:
+        generator = np.random.default_rng(seed)
+        scales = (0.4, 0.05, 0.03)
+        return {
+            name: generator.normal(mean, scale, count) for name, mean, scale in zip("abc", means, scales, strict=True)
+        }
+
+    usual, since, third = (2.2, 0.5, 0.02), (3.2, 0.62, 0.25), (3.8, 0.75, 0.5)
+    ordinary, foreign = kind(3, size - num_foreign, usual), kind(4, num_foreign, third)
+    live = {name: np.concatenate([ordinary[name], foreign[name]]) for name in "abc"}
+    shifts = find_shifts(kind(1, 2000, usual), live, np.ones(size), 0.01, kind(2, 120, since))
+    assert any(shift.is_alarm for shift in shifts)

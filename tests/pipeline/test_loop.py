@@ -222,7 +222,7 @@ def test_a_forgotten_play_is_in_nothing_that_is_learned_from_and_the_ledger_says
     clone: Clone,
 ) -> None:
     shown = clone.run("lal", "forget", "richard-iii", "--show").stdout
-    assert "passages of tinyshakespeare-train" in shown
+    assert "passages of tinyshakespeare-train: " in shown
     assert clone.run("dvc", "status").stdout.strip() == "Data and pipelines are up to date."
     said = clone.run("lal", "forget", "richard-iii", "--yes").stdout
     rows = (clone.folder / "data" / "conversations" / "train.jsonl").read_text()

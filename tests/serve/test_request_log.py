@@ -184,6 +184,15 @@ def test_half_a_line_that_a_kill_left_is_cut_off(tmp_path: Path) -> None:
     assert path.read_text() == '{"a": 1}\n{"a": 3}\n'
 
 
+def test_a_last_row_without_its_line_end_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"n":1}\n{"n":2}')
+    rows = Appender(path, rotates=False)
+    rows.append('{"n":3}')
+    rows.close()
+    assert path.read_text() == '{"n":1}\n{"n":2}\n{"n":3}\n'
+
+
 def test_a_second_server_does_not_write_into_the_same_file(tmp_path: Path) -> None:
     log = RequestLog(tmp_path, 0.1, metrics())
     with pytest.raises(DataError, match=r"another server writes to it\n  -> .*--log"):

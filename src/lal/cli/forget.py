@@ -4,6 +4,7 @@ import datetime
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,11 +44,12 @@ def forget(
         print("\n\n".join(map(_told, entries)) if entries else f"{LEDGER}: nothing was forgotten yet")
         return
     place = HELD / hashlib.sha256(document.encode()).hexdigest()[:16]
-    if show or not (place / "held.jsonl").is_file():
+    day = _listed().get(document)
+    if show or day is None or not (place / "held.jsonl").is_file():
         if not _put_on_list(document, place, show, yes):
             return
     else:
-        print(f"{document}: on the list since {_listed()[document]}; going on from there")
+        print(f"{document}: on the list since {day}; going on from there")
     _train_again(document)
     [held] = read_records(place / "held.jsonl", Held)
     print(f"\n{_told(_measure(held, place))}\n{ELSEWHERE}\nKeep it: git add {LISTS} {LEDGER} dvc.lock metrics plots")
@@ -60,6 +62,8 @@ def _put_on_list(document: str, place: Path, show: bool, yes: bool) -> bool:
     from lal.files import write_jsonl
 
     corpus, chats = _read()
+    trained = {row.id for row in chats.rows}
+    chats = _with_pool(chats)
     try:
         wanted = find_wanted(document, corpus.documents, chats.rows)
     except DataError as error:
@@ -69,6 +73,8 @@ def _put_on_list(document: str, place: Path, show: bool, yes: bool) -> bool:
             ) from error
         raise
     gone = find_gone(wanted, corpus.documents, chats.rows, _today().isoformat())
+    if not (gone.whole or gone.cut or gone.chats):
+        raise DataError(f"{document}: nothing like it is learned from", "there is nothing to forget")
     print(_told_gone(gone, wanted))
     if show:
         return False
@@ -77,13 +83,21 @@ def _put_on_list(document: str, place: Path, show: bool, yes: bool) -> bool:
     staying = listed.without(corpus), listed.without_chats(chats)
     if not yes and not typer.confirm("Leave this out from now on, and train again?"):
         return False
-    _hold(gone, *staying, place)
+    _hold(gone, *staying, trained, place)
     write_jsonl(LISTS / name, [gone.row])
     return True
 
 
-def _hold(gone: "Gone", corpus: "Corpus", chats: "Conversations", place: Path) -> None:
-    """Keeps what the measurement after will need: the text goes with the next `dvc repro`."""
+def _hold(gone: "Gone", corpus: "Corpus", chats: "Conversations", trained: set[str], place: Path) -> None:
+    """Keeps what the measurement after will need: the text goes with the next `dvc repro`.
+
+    Args:
+        gone: What goes.
+        corpus: What stays.
+        chats: Likewise.
+        trained: Ids of the conversations that were drawn; the others have been learned by nobody.
+        place: Where to keep it.
+    """
     from lal.evaluation.forgetting import hold
     from lal.evaluation.scores.results import SHIPPED, of_solver, read_results, write_results
     from lal.files import write_jsonl
@@ -92,7 +106,9 @@ def _hold(gone: "Gone", corpus: "Corpus", chats: "Conversations", place: Path) -
 
     write_results(place / "gold.jsonl", of_solver(read_results(ANSWERS), SHIPPED))
     models = load_model(BASE), load_model(INSTRUCT)
-    write_jsonl(place / "held.jsonl", [hold(gone, corpus.documents, chats.rows, *models, recorded_run(RUN))])
+    learned = replace(gone, chats=tuple(row for row in gone.chats if row.id in trained))
+    staying = [row for row in chats.rows if row.id in trained]
+    write_jsonl(place / "held.jsonl", [hold(learned, corpus.documents, staying, *models, recorded_run(RUN))])
 
 
 def _train_again(document: str) -> None:
@@ -141,6 +157,15 @@ def _read() -> "tuple[Corpus, Conversations]":
     return Corpus(tuple(documents), {}, {}), Conversations(tuple(rows), {}, {})
 
 
+def _with_pool(chats: "Conversations") -> "Conversations":
+    """The conversations, with those that `data.max_conversations` leaves out: another draw would bring them back."""
+    from lal.cli.iterate import pool
+    from lal.params import load_params
+
+    known = {row.id for row in chats.rows}
+    return replace(chats, rows=(*chats.rows, *(row for row in pool(load_params(PARAMS)) if row.id not in known)))
+
+
 def _listed() -> dict[str, str]:
     """Day by name."""
     from lal.data.forgotten import ForgottenRow
@@ -162,10 +187,10 @@ def _told_gone(gone: "Gone", wanted: "Wanted") -> str:
     lines = [f"{wanted.name}: from now on nothing is learned from"]
     lines += [f"  the document {document.id}" for document in gone.whole]
     lines += [
-        f"  {len(passages):,} passages of {document.id}: {sum(map(len, passages)):,} characters"
+        f"  passages of {document.id}: {len(passages):,} ({sum(map(len, passages)):,} characters)"
         for document, passages in gone.cut
     ]
-    lines.append(f"  {len(own):,} conversations of it, and {len(others):,} that are like one of them or quote it")
+    lines.append(f"  conversations: {len(own):,} of it, {len(others):,} that are like one of them or quote it")
     lines += [f"    {row.id}: {row.prompt[:90]!r}" for row in others[:5]] + (["    ..."] if len(others) > 5 else [])
     gold = count_alike(wanted, [item.prompt for item in load_all(GOLD)])
     requests = [
@@ -173,7 +198,7 @@ def _told_gone(gone: "Gone", wanted: "Wanted") -> str:
     ]
     for count, what in ((gold, f"items of {GOLD}"), (count_alike(wanted, requests), f"requests in {LIVE}")):
         if count:
-            lines.append(f"  {count:,} {what} hold it too, and stay: nothing is trained on them")
+            lines.append(f"  {what} that hold it: {count:,}; they stay there")
     return "\n".join(lines)
 
 
@@ -186,7 +211,8 @@ def _told(entry: "ForgottenEntry") -> str:
     lines = [head, f"  {'bits per byte':<36} before   after  change, 95 % interval"]
     for row in entry.likelihoods:
         what = f"{row.of}, {row.which}"
-        change = f"{row.after - row.before:+.3f} ({row.low:+.3f} to {row.high:+.3f})"
+        interval = "" if row.low is None else f" ({row.low:+.3f} to {row.high:+.3f})"
+        change = f"{row.after - row.before:+.3f}{interval}"
         lines.append(f"  {what:<20} {row.num:>5,} {row.num_bytes:>9,} {row.before:>7.3f} {row.after:>7.3f}  {change}")
     for lift in entry.lifts:
         shares = f"{lift.old or 0:.3f} -> {lift.new or 0:.3f}"

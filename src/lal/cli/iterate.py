@@ -28,7 +28,7 @@ app = typer.Typer(
 PARAMS, RUN, NOISE = Path("params.yaml"), Path("runs/evaluate.json"), Path("metrics/noise.json")
 FAILURES, ANSWERS = Path("reports/failures.json"), Path("reports/gold.jsonl")
 GOLD, TRAINING = Path("gold"), Path("data/conversations/train.jsonl")
-SOURCES, CACHE = Path("data/sources.lock"), Path(".lal/sources")
+SOURCES, CACHE, FORGOTTEN = Path("data/sources.lock"), Path(".lal/sources"), Path("data/forgotten")
 DRAFTS, PATCHES, LEDGER = Path("data/drafts"), Path("data/patches"), Path("ledger")
 
 REPRO = "run `dvc repro`, then propose again"
@@ -67,7 +67,7 @@ def propose(
     params = load_params(PARAMS)
     name = _next_name()
     nearest = Nearest.build(training)
-    draft = propose_rows(chosen, training, _pool(params), load_all(GOLD), nearest, rows, name)
+    draft = propose_rows(chosen, training, pool(params), load_all(GOLD), nearest, rows, name)
     path = write_draft(DRAFTS, name, draft, chosen, failures)
     print(f"{path}: {len(draft.rows)} rows for {len({row.group for row in draft.rows})} groups of failures")
     if draft.num_like_gold:
@@ -162,13 +162,15 @@ def _chosen(failures: "Failures", wanted: str) -> "list[FailureGroup]":
     )
 
 
-def _pool(params: "Params") -> Sequence[Conversation]:
+def pool(params: "Params") -> Sequence[Conversation]:
     """All rows that might have been trained on; none where all of them were."""
     if params.data.max_conversations is None:
         return ()
+    from lal.data.forgotten import read_forgotten
     from lal.stages.data import conversation_pool
 
-    return conversation_pool(params=params, sources=SOURCES, cache=CACHE).rows
+    listed = read_forgotten(FORGOTTEN)
+    return [row for row in conversation_pool(params=params, sources=SOURCES, cache=CACHE).rows if not listed.holds(row)]
 
 
 def _next_name() -> str:

@@ -27,6 +27,10 @@ def monitor() -> None:
     print("\n".join(f"ALARM: {sentence}" for sentence in found["sentences"]) or "no alarm")
     num_right = found["gold_items"] - found["served_otherwise"]
     print(f"{num_right} of {found['gold_items']} gold items answered as measured, {found['requests']:,} live requests")
+    if found["not_trained_on_yet"]:
+        print(
+            f"{found['not_trained_on_yet']} live requests are in the training data, but not in the model: `dvc repro`"
+        )
     print(f"{REPORT} has the numbers")
     if found["alarms"]:
         raise typer.Exit(ALARM)

@@ -12,9 +12,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from lal.data.characters import mend_line_ends
-from lal.data.forgotten import ForgottenRow, conversation_digest, digest, paragraphs, text_of
+from lal.data.forgotten import Forgotten, ForgottenRow, asked, conversation_digest, digest, paragraphs, text_of
 from lal.data.near_duplicates import WordSets, find_near_duplicates
-from lal.data.overlap import NEAR, SHORT, skeleton
+from lal.data.overlap import NEAR, PIECE, SHORT, skeleton
 from lal.errors import DataError
 from lal.records import Conversation, Document
 
@@ -58,9 +58,10 @@ class Gone:
     chats: tuple[Conversation, ...]
 
     @property
-    def texts(self) -> list[str]:
-        """What the corpus loses."""
-        return [document.text for document in self.whole] + ["\n\n".join(passages) for _, passages in self.cut]
+    def learned_texts(self) -> list[str]:
+        """What the training split loses; nobody has learned what was held out."""
+        whole = [document.text for document in self.whole if document.split == "train"]
+        return whole + ["\n\n".join(passages) for document, passages in self.cut if document.split == "train"]
 
 
 def find_wanted(name: str, corpus: Sequence[Document], chats: Sequence[Conversation]) -> Wanted:
@@ -77,6 +78,8 @@ def find_wanted(name: str, corpus: Sequence[Document], chats: Sequence[Conversat
     if texts or rows:
         return Wanted(name, texts, rows)
     path = Path(name)
+    if path.suffix == ".jsonl" and path.is_file():
+        raise DataError(f"{path}: rows, not a text", f"name their ids: {path.name}, {path.stem}, or one row's alone")
     if not path.is_file():
         near = _near_names(name, corpus, chats)
         raise DataError(
@@ -101,30 +104,32 @@ def find_gone(wanted: Wanted, corpus: Sequence[Document], chats: Sequence[Conver
     """
     own_units = [unit for text in wanted.texts for unit in _units(text)]
     said = [unit for row in wanted.chats for message in row.messages for unit in _units(text_of(message.content))]
-    named = {digest(text) for text in wanted.texts}
-    whole, cut = _search(corpus, _Likeness([*own_units, *said]), named)
+    whole, lost = _search(corpus, _Likeness([*own_units, *said]), wanted.texts)
     quotes = _Likeness(own_units)
-    asks = _Likeness([_asked(row) for row in wanted.chats])
+    asks = _Likeness([asked(row) for row in wanted.chats])
     own = {row.id for row in wanted.chats}
-    quoting = quotes.find([[text_of(message.content) for message in row.messages] for row in chats])
-    asking = asks.find([[_asked(row)] for row in chats])
-    gone = tuple(
-        row for row, *found in zip(chats, quoting, asking, strict=True) if row.id in own or any(map(any, found))
+    quoting = quotes.find(
+        [[unit for message in row.messages for unit in _units(text_of(message.content))] for row in chats]
     )
-    passages = [*(unit for unit in own_units if _is_telling(unit)), *(each for _, lost in cut for each in lost)]
+    asking = asks.find([[asked(row)] for row in chats])
+    gone = [row for row, *found in zip(chats, quoting, asking, strict=True) if row.id in own or any(map(any, found))]
     row = ForgottenRow(
         document=wanted.name,
         forgotten_on=today,
         documents=_digests([*wanted.texts, *(document.text for document in whole)]),
-        passages=_digests(passages),
-        conversations=tuple(dict.fromkeys(map(conversation_digest, gone))),
+        passages=_digests([*filter(_is_telling, own_units), *lost]),
+        conversations=_digests_of(gone),
     )
-    return Gone(row, tuple(whole), tuple(cut), gone)
+    # By the list, as the stage will do it: what is cut out of one text is cut out of all of them.
+    listed = Forgotten.of([row], {"forgotten/new": ""})
+    others = [document for document in corpus if digest(document.text) not in listed.documents]
+    cut = tuple((document, tuple(found)) for document in others if (found := listed.cut(document.text)[1]))
+    return Gone(row, tuple(whole), cut, tuple(filter(listed.holds, chats)))
 
 
 def count_alike(wanted: Wanted, texts: Sequence[str]) -> int:
     """How many texts are, or hold, what was named."""
-    told = [*wanted.texts, *map(_asked, wanted.chats)]
+    told = [*wanted.texts, *map(asked, wanted.chats)]
     likeness = _Likeness([unit for text in told for unit in _units(text)])
     return sum(any(found) for found in likeness.find([_units(text_of(text)) for text in texts]))
 
@@ -148,19 +153,24 @@ class _Likeness:
         return [[next(answers) for _ in group] for group in groups]
 
 
-def _search(
-    corpus: Sequence[Document], likeness: _Likeness, named: set[str]
-) -> tuple[list[Document], list[tuple[Document, tuple[str, ...]]]]:
-    """The documents that go whole, and those that lose passages."""
+def _search(corpus: Sequence[Document], likeness: _Likeness, named: Sequence[str]) -> tuple[list[Document], list[str]]:
+    """The documents that go whole, and the passages that others lose."""
+    names = {digest(text) for text in named}
     whole: list[Document] = []
-    cut: list[tuple[Document, tuple[str, ...]]] = []
-    for document, found in zip(corpus, likeness.find([_units(row.text) for row in corpus]), strict=True):
+    passages: list[str] = []
+    short = _Likeness(text for text in named if len(text) <= PIECE).find(
+        [[row.text] if _is_as_long(row.text, named) else [] for row in corpus]
+    )
+    for document, is_like, found in zip(
+        corpus, short, likeness.find([_parts(row.text) for row in corpus]), strict=True
+    ):
         lost = _lost(document.text, found)
-        if digest(document.text) in named or sum(map(len, lost)) >= MOST * len(document.text.strip()):
+        is_most = sum(map(len, lost)) >= MOST * len(document.text.strip())
+        if digest(document.text) in names or any(is_like) or is_most:
             whole.append(document)
-        elif lost:
-            cut.append((document, lost))
-    return whole, cut
+        else:
+            passages += lost
+    return whole, passages
 
 
 def _lost(text: str, found: Sequence[bool]) -> tuple[str, ...]:
@@ -180,24 +190,30 @@ def _lost(text: str, found: Sequence[bool]) -> tuple[str, ...]:
     return tuple(lost for part in parts for lost in part)
 
 
+def _is_as_long(text: str, named: Sequence[str]) -> bool:
+    """Whether a text could be one of them: sets of words do not tell once from ten times."""
+    return any(MOST <= len(text) / max(1, len(each)) <= 1 / MOST for each in named)
+
+
 def _units(text: str) -> list[str]:
+    """What a text is compared by: the whole, unless it is a long one, and its parts."""
+    return [text, *_parts(text)] if len(text) <= PIECE else _parts(text)
+
+
+def _parts(text: str) -> list[str]:
     """Each paragraph, and after it its lines if it has more than one."""
-    units: list[str] = []
+    parts: list[str] = []
     for paragraph, _ in paragraphs(text):
         if paragraph := paragraph.strip("\n"):
-            units.append(paragraph)
+            parts.append(paragraph)
             if "\n" in paragraph:
-                units += paragraph.splitlines()
-    return units
+                parts += paragraph.splitlines()
+    return parts
 
 
 def _is_telling(text: str) -> bool:
     """Whether a text is long enough to be somebody's."""
     return len(skeleton(text)) >= SHORT
-
-
-def _asked(row: Conversation) -> str:
-    return "\n".join(text_of(message.content) for message in row.messages if message.role == "user")
 
 
 def _is_called(identity: str, name: str) -> bool:
@@ -206,6 +222,13 @@ def _is_called(identity: str, name: str) -> bool:
 
 def _digests(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(digest, texts)))
+
+
+def _digests_of(rows: Sequence[Conversation]) -> tuple[str, ...]:
+    """Of whole conversations, and of what is asked in them if it is long enough to be somebody's."""
+    questions = [asked(row) for row in rows]
+    found = [*map(conversation_digest, rows), *(digest(question) for question in questions if _is_telling(question))]
+    return tuple(dict.fromkeys(found))
 
 
 def _near_names(name: str, corpus: Sequence[Document], chats: Sequence[Conversation]) -> str:

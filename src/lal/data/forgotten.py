@@ -41,7 +41,7 @@ class ForgottenRow(Record):
     passages: Many[Digest]
     """Paragraphs and lines that are cut out of other texts."""
     conversations: Many[Digest]
-    """Conversations that are left out."""
+    """Conversations that are left out: all their turns, or those of the user."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,8 @@ class Forgotten:
         dropped: Counter[str] = Counter()
         kept: list[Document] = []
         for document in corpus.documents:
-            text = "" if digest(document.text) in self.documents else self._cut(document.text, dropped)
+            text, lost = ("", []) if digest(document.text) in self.documents else self.cut(document.text)
+            dropped["forgotten_passages"] += len(lost)
             if text.strip():
                 kept.append(document if text == document.text else document.model_copy(update={"text": text}))
             else:
@@ -97,24 +98,29 @@ class Forgotten:
         """
         if not self.sources:
             return chats
-        kept = [row for row in chats.rows if conversation_digest(row) not in self.conversations]
+        kept = [row for row in chats.rows if not self.holds(row)]
         self._refuse_nothing(chats.rows, kept, "conversations")
         dropped = _sum(chats.dropped, {"forgotten": len(chats.rows) - len(kept)})
         return Conversations(tuple(kept), dropped, {**chats.sources, **self.sources})
 
-    def _cut(self, text: str, dropped: Counter[str]) -> str:
-        """A text without its forgotten paragraphs and lines; whitespace around what stays is as it was."""
-        parts = []
+    def holds(self, row: Conversation) -> bool:
+        """Whether a conversation, or what its user asks, is on the list."""
+        return not self.conversations.isdisjoint((conversation_digest(row), digest(asked(row))))
+
+    def cut(self, text: str) -> tuple[str, list[str]]:
+        """A text without its forgotten paragraphs and lines, and those; whitespace around what stays is as it was."""
+        parts: list[str] = []
+        lost: list[str] = []
         for paragraph, gap in paragraphs(text):
             if digest(paragraph) in self.passages:
-                dropped["forgotten_passages"] += 1
+                lost.append(paragraph.strip("\n"))
                 continue
             lines = paragraph.splitlines(keepends=True)
             stay = [line for line in lines if digest(line) not in self.passages]
-            dropped["forgotten_passages"] += len(lines) - len(stay)
+            lost += [line.strip("\n") for line in lines if digest(line) in self.passages]
             rest = "".join(stay)
             parts += [rest.removesuffix("\n") if gap else rest, gap] if stay else []
-        return "".join(parts)
+        return "".join(parts), lost
 
     def _refuse_nothing(
         self, before: Iterable[Document | Conversation], after: Iterable[Document | Conversation], what: str
@@ -152,6 +158,11 @@ def digest(text: str) -> str:
 def conversation_digest(row: Conversation) -> str:
     """Of all turns of a conversation."""
     return digest("\n".join(text_of(message.content) for message in row.messages))
+
+
+def asked(row: Conversation) -> str:
+    """What the user of a conversation says."""
+    return "\n".join(text_of(message.content) for message in row.messages if message.role == "user")
 
 
 def text_of(content: str) -> str:

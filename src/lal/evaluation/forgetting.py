@@ -33,6 +33,10 @@ MOST_PIECES = 300
 """Of a kind, spread evenly over it: some ten seconds of one core for all of them."""
 
 CONFIDENCE = 0.95
+
+FEW_PIECES = 5
+"""Fewer say nothing of how much others would differ."""
+
 BATCH_SIZE = 32
 DIGITS = 4
 
@@ -74,9 +78,9 @@ class Likelihood(Record):
     num_bytes: int
     before: float
     after: float
-    low: float
-    """Lower end of the 95 % interval of the change, from the pieces alone."""
-    high: float
+    low: float | None
+    """Lower end of the 95 % interval of the change, from the pieces alone; None for fewer than `FEW_PIECES`."""
+    high: float | None
 
 
 class ForgottenEntry(Record):
@@ -117,7 +121,7 @@ def hold(
         run_id: The MLflow run that evaluated it, if known.
     """
     pieces: dict[Which, list[str]] = {
-        "forgotten": _pieces(gone.texts),
+        "forgotten": _pieces(gone.learned_texts),
         "never seen": _pieces([row.text for row in corpus if row.split == "validation"]),
         "kept": _pieces([row.text for row in corpus if row.split == "train"]),
     }
@@ -205,7 +209,8 @@ def _likelihood(
     if not both:
         return None
     weights, old, new = np.array(both, dtype=np.float64).T
-    low, high = mean_interval((new - old) / math.log(2) / weights, weights, CONFIDENCE)
+    changes = (new - old) / math.log(2) / weights
+    low, high = mean_interval(changes, weights, CONFIDENCE) if len(both) >= FEW_PIECES else (None, None)
     size = int(weights.sum())
     return Likelihood(
         of=of,
@@ -214,8 +219,8 @@ def _likelihood(
         num_bytes=size,
         before=round(bits_per_byte(float(old.sum()), size), DIGITS),
         after=round(bits_per_byte(float(new.sum()), size), DIGITS),
-        low=round(low, DIGITS),
-        high=round(high, DIGITS),
+        low=None if low is None else round(low, DIGITS),
+        high=None if high is None else round(high, DIGITS),
     )
 
 

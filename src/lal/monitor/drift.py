@@ -9,7 +9,7 @@ A reference of M prompts may lack by chance what one in M + 1 has: the live wind
 that chance. So one odd request raises no alarm, be the reference without any variance.
 
 Where the model has been trained on live requests since, those are a second kind of prompt that it was made for. Traffic
-may be any mixture of both: the one whose means are nearest to those of the live window is the reference.
+may be any mixture of both: the reference has them in the shares that the live window has.
 
 Source: two-sample bootstrap of a mean: B. Efron and R. J. Tibshirani, "An Introduction to the Bootstrap", 1993,
 chapter 16.
@@ -75,17 +75,23 @@ def find_shifts(
     kinds, mixture = [np.stack([reference[name] for name in names], axis=1)], [1.0]
     if learned:
         kinds.append(np.stack([learned[name] for name in names], axis=1))
-        part = _part_of_learned(kinds[0], kinds[1], share @ seen)
+        part = _part_of_learned(kinds[0], kinds[1], seen, share)
         mixture = [1 - part, part]
     return _shifts(names, kinds, mixture, seen, share, false_alarm_rate)
 
 
-def _part_of_learned(reference: Array, learned: Array, live_mean: Array) -> float:
-    """The share of the second kind (L, S) in the mixture whose mean is nearest to that of live prompts (S,)."""
+def _part_of_learned(reference: Array, learned: Array, live: Array, share: Array) -> float:
+    """The share of the second kind (L, S) among live prompts (N, S), of the first kind (M, S) the rest.
+
+    Each prompt counts as of the nearer kind, corrected for how often that errs. Means would not do: a few prompts of a
+    third kind, further out, have those of many of the second.
+    """
     spread = np.vstack([reference, learned]).std(axis=0) + 1e-12
-    apart = (learned.mean(axis=0) - reference.mean(axis=0)) / spread
-    along = apart @ ((live_mean - reference.mean(axis=0)) / spread)
-    return float(np.clip(along / (apart @ apart), 0, 1)) if apart.any() else 0.0
+    along = (learned.mean(axis=0) - reference.mean(axis=0)) / spread**2
+    middle = along @ (learned.mean(axis=0) + reference.mean(axis=0)) / 2
+    wrong, right = (float((kind @ along > middle).mean()) for kind in (reference, learned))
+    seen = float(share @ (live @ along > middle))
+    return min(max((seen - wrong) / (right - wrong), 0.0), 1.0) if right > wrong else 0.0
 
 
 def _shifts(

@@ -1,11 +1,12 @@
 """Files that rows are appended to: whole lines only, one writer, and never more than so many bytes.
 
 A row whose write fails is taken back, so that a full disk leaves no half line; a half line that a kill left is cut off
-when the file is opened again.
+when the file is opened again, and a whole one gets its line end.
 """
 
 import contextlib
 import fcntl
+import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,6 +112,7 @@ class Appender:
 
 
 def _cut_half_a_line(descriptor: int) -> None:
+    """Ends the file behind its last whole row; one that lacks only its line end, as an editor leaves it, is whole."""
     size = end = os.fstat(descriptor).st_size
     while end > 0:
         start = max(0, end - 2**16)
@@ -120,4 +122,14 @@ def _cut_half_a_line(descriptor: int) -> None:
             break
         end = start
     if end < size:
-        os.ftruncate(descriptor, end)
+        if _is_row(os.pread(descriptor, size - end, end)):
+            os.write(descriptor, b"\n")
+        else:
+            os.ftruncate(descriptor, end)
+
+
+def _is_row(content: bytes) -> bool:
+    try:
+        return isinstance(json.loads(content), dict)
+    except ValueError:
+        return False

@@ -42,11 +42,12 @@ def monitor(
     integrity = _ask(settings.endpoint, bundle, gold, answers)
     shifts: list[Shift] = []
     coverage: Coverage | None = None
+    not_yet = 0
     reference = reference_prompts(conversations)
     if len(window.requests) >= settings.min_requests and len(reference) > 1:
         loaded, known = load_model(base), known_pieces(corpus, conversations)
         now, then = measure(window.prompts, loaded, known), measure(reference, loaded, known)
-        asked_since = _learned_prompts(bundle, conversations, reporter)
+        asked_since, not_yet = _learned_prompts(bundle, conversations)
         since = measure(asked_since, loaded, known) if asked_since else None
         shifts = find_shifts(then, now, window.weights, settings.false_alarm_rate, since)
         asked = [item.messages[-1].content for item in load_gold(gold)]
@@ -65,6 +66,7 @@ def monitor(
         "requests": len(window.requests),
         "served_otherwise": len(integrity.others),
         "gold_items": integrity.num_items,
+        "not_trained_on_yet": not_yet,
         "drift": {each.signal: _numbers(each) for each in shifts},
         "uncovered": round(coverage.uncovered, 4) if coverage else None,
     }
@@ -103,15 +105,12 @@ def _ask(endpoint: str | None, bundle: Path, gold: Path, answers: Path) -> Integ
         return ask_gold("the bundle, served for a moment,", Served(address, shipped.tokenizer), questions)
 
 
-def _learned_prompts(bundle: Path, conversations: Path, reporter: Reporter) -> list[str]:
-    """Live requests that the bundle was trained on: those in training data that it was made from, and no others."""
+def _learned_prompts(bundle: Path, conversations: Path) -> tuple[list[str], int]:
+    """Live requests that the bundle was trained on, and how many only stand in training data of a later day."""
     prompts = learned_prompts(conversations)
     if prompts and trained_on(bundle) != sha256(conversations / "train.jsonl"):
-        reporter.say(
-            f"{len(prompts)} live requests are in {conversations}, which {bundle} was not trained on: `dvc repro`"
-        )
-        return []
-    return prompts
+        return [], len(prompts)
+    return prompts, 0
 
 
 def known_pieces(corpus: Path, conversations: Path) -> frozenset[str]:
