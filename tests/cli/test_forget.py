@@ -94,6 +94,13 @@ def test_what_nobody_knows_is_an_error() -> None:
         forget("lettre")
 
 
+def test_what_is_gone_already_is_told_with_its_day() -> None:
+    row = ForgottenRow(document="memoirs", forgotten_on="2026-01-01", documents=(), passages=(), conversations=())
+    write_jsonl(LISTS / "001.jsonl", [row])
+    with pytest.raises(DataError, match="forgotten on 2026-01-01 already"):
+        forget("memoirs")
+
+
 def test_without_a_name_it_shows_the_ledger() -> None:
     assert forget() == f"{LEDGER}: nothing was forgotten yet\n"
 
