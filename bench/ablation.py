@@ -308,7 +308,9 @@ def _interval(values: Sequence[float], sign: str) -> str:
 
 
 def _verdict(paired: Sequence[float]) -> str:
-    """Whether the interval of the difference leaves out 0."""
+    """Whether the interval of the difference leaves out 0; a single difference has none."""
+    if len(paired) < 2:
+        return "one seed"
     mean, half = fmean(paired), half_width(paired)
     return "tie" if abs(mean) <= half else "worse" if mean > 0 else "better"
 
