@@ -78,7 +78,8 @@ def _put_on_list(document: str, place: Path, show: bool, yes: bool) -> bool:
     print(_told_gone(gone, wanted))
     if show:
         return False
-    name = next(name for number in range(1, 1000) if not (LISTS / (name := f"{number:03}.jsonl")).exists())
+    names = (f"{number:03}.jsonl" for number in range(1, 1000))
+    name = next(name for name in names if not (LISTS / name).exists())
     listed = Forgotten.of([gone.row], {f"{SOURCE_PREFIX}{name}": ""})
     staying = listed.without(corpus), listed.without_chats(chats)
     if not yes and not typer.confirm("Leave this out from now on, and train again?"):

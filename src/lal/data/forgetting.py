@@ -21,7 +21,6 @@ from lal.records import Conversation, Document
 MOST = 0.5
 """Share of its letters: a paragraph or a document of which so much goes, goes as a whole, speakers' names and all."""
 
-
 BRIDGE = 4
 """Paragraphs; so many between two that go, go too: of a text found in another one, what was misprinted or left out."""
 
