@@ -1,6 +1,7 @@
 """Every knob of the recipe earned: the loss at equal time of the default and of everything it could have been.
 
     python -m bench.ablation --steps 300 --seeds 3
+    python -m bench.ablation --steps 1200 --variants "batch halved"    # does what won a short training win a long one?
 
 The default is params.yaml's `model` and `pretrain`, with the tokenizer's vocabulary, shortened to so many steps. Each
 variant changes one thing and gets as many steps as the default's seconds allow: both take turns of a few steps in one
@@ -16,7 +17,7 @@ import json
 import math
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import cache
@@ -82,6 +83,9 @@ VARIANTS: dict[str, Variant] = {
     "embedding's rate doubled": Variant("learning rate", scale={"embedding_learning_rate": 2.0}),
     "head's rate halved": Variant("learning rate", scale={"head_learning_rate": 0.5}),
     "head's rate doubled": Variant("learning rate", scale={"head_learning_rate": 2.0}),
+    "embedding's and head's doubled": Variant(
+        "learning rate", scale={"embedding_learning_rate": 2.0, "head_learning_rate": 2.0}
+    ),
     "batch halved": Variant("batch size", scale={"batch_size": 0.5}),
     "batch doubled": Variant("batch size", scale={"batch_size": 2.0}),
     "no warm-up": Variant("schedule", pretrain={"warmup_fraction": 0.0}),
@@ -103,6 +107,20 @@ VARIANTS: dict[str, Variant] = {
     "not compiled": Variant("compilation", pretrain={"compile": False}),
     "characters": Variant("tokenizer", vocabulary_size=0),
     "BPE 1,024": Variant("tokenizer", vocabulary_size=1024),
+    # What won by itself, at once.
+    "batch halved, both rates doubled": Variant(
+        "together", scale={"batch_size": 0.5, "embedding_learning_rate": 2.0, "head_learning_rate": 2.0}
+    ),
+    "the same, decay over 20 %": Variant(
+        "together",
+        pretrain={"decay_fraction": 0.2},
+        scale={"batch_size": 0.5, "embedding_learning_rate": 2.0, "head_learning_rate": 2.0},
+    ),
+    "the same, no query-key norm": Variant(
+        "together",
+        model={"query_key_norm": False},
+        scale={"batch_size": 0.5, "embedding_learning_rate": 2.0, "head_learning_rate": 2.0},
+    ),
 }
 
 
@@ -248,13 +266,13 @@ class Runs:
         return [row for row in self._all if row["recipe"] == self._recipe and key in row]
 
 
-def measure(runs: Runs, params_path: Path, steps: int, seeds: int) -> None:
-    """Measures what is still missing: first all times, then the losses, seed by seed."""
-    missing = [name for name in VARIANTS if name not in runs.times()]
+def measure(runs: Runs, params_path: Path, steps: int, seeds: int, names: Sequence[str]) -> None:
+    """Measures what is still missing of these variants: first all times, then the losses, seed by seed."""
+    missing = [name for name in names if name not in runs.times()]
     _in_processes(runs, [(measure_time, name, params_path) for name in missing])
     jobs: list[tuple[Any, ...]] = []
     for seed in range(seeds):
-        for name in VARIANTS:
+        for name in names:
             if seed not in runs.losses(name):
                 own_steps = max(1, round(steps / runs.times()[name]))
                 jobs.append((measure_loss, name, params_path, own_steps, seed))
@@ -269,10 +287,10 @@ def _in_processes(runs: Runs, jobs: Sequence[tuple[Any, ...]]) -> None:
             runs.add(done.result())
 
 
-def rows_of(runs: Runs, steps: int) -> list[dict[str, object]]:
+def rows_of(runs: Runs, steps: int, names: Collection[str] = VARIANTS) -> list[dict[str, object]]:
     """The table: the default, then each knob's variants, the best of a knob first."""
     default = runs.losses(DEFAULT)
-    means = {name: fmean(found.values()) for name in VARIANTS if (found := runs.losses(name))}
+    means = {name: fmean(found.values()) for name in names if (found := runs.losses(name))}
     knobs = list(dict.fromkeys(variant.knob for variant in VARIANTS.values()))
     ordered = sorted(means, key=lambda name: (knobs.index(VARIANTS[name].knob), means[name]))
     rows: list[dict[str, object]] = []
@@ -322,15 +340,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each variant")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the default")
     parser.add_argument("--runs", type=Path, default=RUNS, help="file that keeps finished runs")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, metavar="NAME", help="only these; their own table")
     options = parser.parse_args(arguments)
     params = load_params(options.params).model_dump(mode="json", include={"model", "pretrain", "tokenizer"})
     runs = Runs(options.runs, {"steps": options.steps, "params": params})
-    measure(runs, options.params, options.steps, options.seeds)
+    names = [DEFAULT, *options.variants] if options.variants else list(VARIANTS)
+    measure(runs, options.params, options.steps, options.seeds, names)
     note = (
         'Difference: of the same seeds, with its 95 % interval by Student\'s t; "tie" where it holds 0. One row in '
         "twenty will be called better or worse by chance."
     )
-    report("ablation", "Every knob at equal time", rows_of(runs, options.steps), note)
+    if options.variants:
+        title = f"Some knobs at the time of {options.steps:,} steps"
+        report(f"ablation-{options.steps}", title, rows_of(runs, options.steps, names), note)
+    else:
+        report("ablation", "Every knob at equal time", rows_of(runs, options.steps), note)
 
 
 if __name__ == "__main__":

@@ -137,15 +137,16 @@ def test_what_was_measured_is_not_measured_again(
             asked.append(arguments[0])
             runs.add(measure_one(*arguments))
 
-    chosen = {name: VARIANTS[name] for name in (DEFAULT, "batch halved")}
-    monkeypatch.setattr(bench, "VARIANTS", chosen)
+    chosen = (DEFAULT, "batch halved")
     monkeypatch.setattr(bench, "_in_processes", in_this_process)
     tokenizer = params.tokenizer.model_copy(update={"vocabulary_size": 270})
     monkeypatch.setattr(bench, "load_params", lambda path: params.model_copy(update={"tokenizer": tokenizer}))
     monkeypatch.setattr(bench, "read_shakespeare", lambda is_tuning: PARTS)
     runs = Runs(tmp_path / "runs.jsonl", {"steps": 6})
-    bench.measure(runs, tmp_path / "params.yaml", steps=6, seeds=2)
+    bench.measure(runs, tmp_path / "params.yaml", steps=6, seeds=2, names=chosen)
     assert asked == ["batch halved", DEFAULT, "batch halved", DEFAULT, "batch halved"]
     assert [(row["variant"], row["seeds"]) for row in rows_of(runs, 6)] == [(DEFAULT, 2), ("batch halved", 2)]
-    bench.measure(Runs(tmp_path / "runs.jsonl", {"steps": 6}), tmp_path / "params.yaml", steps=6, seeds=2)
+    assert [row["variant"] for row in rows_of(runs, 6, ["batch halved"])] == ["batch halved"]
+    again = Runs(tmp_path / "runs.jsonl", {"steps": 6})
+    bench.measure(again, tmp_path / "params.yaml", steps=6, seeds=2, names=chosen)
     assert len(asked) == 5
