@@ -89,7 +89,7 @@ VARIANTS: dict[str, Variant] = {
     "batch halved": Variant("batch size", scale={"batch_size": 0.5}),
     "batch doubled": Variant("batch size", scale={"batch_size": 2.0}),
     "no warm-up": Variant("schedule", pretrain={"warmup_fraction": 0.0}),
-    "decay over 60 %": Variant("schedule", pretrain={"decay_fraction": 0.6}),
+    "decay over 20 %": Variant("schedule", pretrain={"decay_fraction": 0.2}),
     "decay over 98 %": Variant("schedule", pretrain={"decay_fraction": 0.98}),
     "weight decay 0.1": Variant("weight decay", pretrain={"weight_decay": 0.1}),
     "weight decay 1.0": Variant("weight decay", pretrain={"weight_decay": 1.0}),
@@ -107,6 +107,9 @@ VARIANTS: dict[str, Variant] = {
     "not compiled": Variant("compilation", pretrain={"compile": False}),
     "characters": Variant("tokenizer", vocabulary_size=0),
     "BPE 1,024": Variant("tokenizer", vocabulary_size=1024),
+    "batch halved, both rates doubled": Variant(
+        "together", scale={"batch_size": 0.5, "embedding_learning_rate": 2.0, "head_learning_rate": 2.0}
+    ),
 }
 
 

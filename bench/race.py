@@ -72,12 +72,7 @@ def _shape(num_layers: int, num_heads: int, width: int, context_length: int) -> 
     return Shape(num_layers=num_layers, num_heads=num_heads, width=width, context_length=context_length)
 
 
-FASTER: dict[str, object] = {
-    "learning_rate": 0.03,
-    "embedding_learning_rate": 0.04,
-    "head_learning_rate": 0.005,
-    "decay_fraction": 0.6,
-}
+FASTER: dict[str, object] = {"learning_rate": 0.03, "embedding_learning_rate": 0.04, "head_learning_rate": 0.005}
 """What a training of about a minute wants; in one as long as the default, such rates lose (docs/experiments.md, 19)."""
 
 RECIPES = {
@@ -90,7 +85,6 @@ RECIPES = {
             "learning_rate": 0.05,
             "embedding_learning_rate": 0.05,
             "head_learning_rate": 0.005,
-            "decay_fraction": 0.6,
             "compile": False,  # Longer than the whole training.
         },
         goal=DOCUMENTED_LOSS,

@@ -17,28 +17,31 @@ from lal.text.batches import Batch
 from lal.train.fit import Fitted, fit
 from lal.train.interrupt import StopRequest
 from lal.train.loop import sum_of_losses
-from lal.train.processes import ALONE, Processes, Sharded, Torchrun, backend_of, join_processes, own_device
+from lal.train.processes import ALONE, Processes, Sharded, Torchrun, join_processes
 from lal.train.resume import open_checkpoints
 from tests.tiny_training import Listener, held_out, new_model, new_plan, tokenizer
 
 Weights = dict[str, torch.Tensor]
+
+DEVICE = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
 
 
 @pytest.fixture
 def world() -> Iterator[None]:
     """A world of one process, in which every message is real and comes back; with a graphics card, NCCL carries it."""
     store = dist.HashStore()  # type: ignore[attr-defined]  # torch exports it without saying so
-    dist.init_process_group(backend_of(own_device()), store=store, rank=0, world_size=1)
+    backend = "gloo" if DEVICE.type == "cpu" else "cpu:gloo,cuda:nccl"
+    dist.init_process_group(backend, store=store, rank=0, world_size=1)
     yield
     dist.destroy_process_group()
 
 
 def torchrun() -> Torchrun:
-    return Torchrun(own_device())
+    return Torchrun(DEVICE)
 
 
 def sharded() -> Sharded:
-    return Sharded(own_device())
+    return Sharded(DEVICE)
 
 
 def alone() -> Processes:

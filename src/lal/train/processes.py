@@ -283,18 +283,14 @@ def join_processes(shard: bool = False) -> Iterator[Processes]:
         return
     import torch.distributed as dist
 
-    device = own_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group(backend_of(device), timeout=TIMEOUT)
+    device = _own_device(int(os.environ["LOCAL_RANK"]))
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=TIMEOUT)
     yield Sharded(device) if shard else Torchrun(device)
     dist.destroy_process_group()  # Not after an error: it would wait for those that the error has ended.
 
 
-def backend_of(device: torch.device) -> str:
-    """What carries messages between processes: small ones stay on the processor, also where the model is on a card."""
-    return "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-
-
-def own_device(place: int = 0) -> torch.device:
+def _own_device(place: int) -> torch.device:
     """The graphics card of the process with this place on its machine, made the current one; else the processor."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
