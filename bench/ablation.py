@@ -339,11 +339,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         'Difference: of the same seeds, with its 95 % interval by Student\'s t; "tie" where it holds 0. One row in '
         "twenty will be called better or worse by chance."
     )
+    name, title = "ablation", "Every knob at equal time"
     if options.variants:
-        title = f"Some knobs at the time of {options.steps:,} steps"
-        report(f"ablation-{options.steps}", title, rows_of(runs, options.steps, names), note)
-    else:
-        report("ablation", "Every knob at equal time", rows_of(runs, options.steps), note)
+        name, title = f"ablation-{options.steps}", f"Some knobs at the time of {options.steps:,} steps"
+    report(name, title, rows_of(runs, options.steps, names), note)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python -m bench.busy
 
 Times the project's step, compiled, in fresh processes that take turns: with libgomp's own wait of 300,000 turns, with
-Lal's (see `lal/__init__.py`), and with none, first alone and then beside as many busy processes as there are cores.
+Lal's (see `lal/__init__.py`), and with none; alone, beside one busy process, and beside as many as there are cores.
 """
 
 import argparse
