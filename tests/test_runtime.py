@@ -109,7 +109,15 @@ def test_damaged_generation_settings_are_refused_by_name(folder: Path, tmp_path:
     shutil.copytree(folder, tmp_path / "model")
     (tmp_path / "model" / "generation_config.json").write_text(settings)
     with pytest.raises(ModelError, match=r"generation_config\.json"):
-        Runtime.load(tmp_path / "model").settings()
+        Runtime.load(tmp_path / "model")
+
+
+def test_a_loaded_model_needs_its_folder_no_more(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "model")
+    runtime = Runtime.load(tmp_path / "model")
+    shutil.rmtree(tmp_path / "model")
+    assert runtime.settings().max_new_tokens == 9
+    assert [line.text for line in runtime.modernise(["giue"])]
 
 
 def test_a_long_line_is_cut_between_words_only() -> None:

@@ -60,11 +60,17 @@ class Runtime:
 
     Args:
         loaded: Model and tokenizer.
-        folder: Where they are from; its generation_config.json holds the default settings.
+        folder: Where they are from; its generation_config.json holds the default settings. They are read here, once:
+            another model may be written into the folder while this one is at work.
+
+    Raises:
+        ModelError: generation_config.json holds something else.
+        DataError: It cannot be read.
     """
 
     def __init__(self, loaded: LoadedModel, folder: Path) -> None:
         self.model, self.tokenizer, self.folder = loaded.model, loaded.tokenizer, folder
+        self._own = _read_settings(folder / "generation_config.json")
 
     @classmethod
     def load(cls, folder: Path) -> "Runtime":
@@ -93,28 +99,14 @@ class Runtime:
         top_p: float | None = None,
         max_new_tokens: int | None = None,
     ) -> Settings:
-        """The folder's own settings, with those that are given put in their place.
-
-        Raises:
-            ModelError: generation_config.json holds something else.
-        """
-        path = self.folder / "generation_config.json"
-        own = read_json(path)
-        try:
-            greedy = not own.get("do_sample")
-            own_temperature = 0.0 if greedy else float(own.get("temperature", 1.0))
-            own_top_p = float(own.get("top_p", 1.0))
-            limit = int(own.get("max_new_tokens", 128)) if max_new_tokens is None else max_new_tokens
-        except (AttributeError, TypeError, ValueError) as error:
-            raise ModelError(f"{path}: not generation settings: {error}", "export the model again") from error
-        if limit < 1:
-            raise ModelError(f"{path}: max_new_tokens must be at least 1, got {limit}", "export the model again")
+        """The folder's own settings, with those that are given put in their place."""
+        own = self._own.sampling
         sampling = Sampling(
-            temperature=own_temperature if temperature is None else temperature,
+            temperature=own.temperature if temperature is None else temperature,
             top_k=top_k,
-            top_p=own_top_p if top_p is None else top_p,
+            top_p=own.top_p if top_p is None else top_p,
         )
-        return Settings(sampling, limit)
+        return Settings(sampling, self._own.max_new_tokens if max_new_tokens is None else max_new_tokens)
 
     def chat(self, messages: Sequence[Message], settings: Settings, seed: int | None = None) -> Iterator[str]:
         """Yields the assistant's answer piece by piece.
@@ -195,6 +187,19 @@ class Runtime:
         if not piece:
             return CONTROL_TOKENS[token_id - self.tokenizer.end_id]
         return piece.decode("utf-8", errors="backslashreplace")
+
+
+def _read_settings(path: Path) -> Settings:
+    own = read_json(path)
+    try:
+        temperature = float(own.get("temperature", 1.0)) if own.get("do_sample") else 0.0
+        top_p = float(own.get("top_p", 1.0))
+        limit = int(own.get("max_new_tokens", 128))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: not generation settings: {error}", "export the model again") from error
+    if limit < 1:
+        raise ModelError(f"{path}: max_new_tokens must be at least 1, got {limit}", "export the model again")
+    return Settings(Sampling(temperature=temperature, top_p=top_p), limit)
 
 
 def is_text(piece: str) -> bool:

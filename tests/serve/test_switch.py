@@ -76,6 +76,12 @@ def test_requests_keep_being_answered_while_the_model_changes_each_by_one_of_the
     assert f'lal_model{{backend="torch",version="lal-{second}"}} 1.0' in quick.get("/metrics").content.decode()
 
 
+def test_requests_are_answered_while_the_folder_is_being_written_anew(quick: Client, bundle: Path) -> None:
+    shutil.rmtree(bundle)
+    assert quick.chat("giue vs").status == 200
+    assert quick.post("/v1/completions", {"model": "lal", "prompt": "x"}).status == 200
+
+
 def test_a_damaged_model_is_told_of_once_and_the_old_one_goes_on(
     quick: Client, bundle: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -75,7 +75,6 @@ def load_served(folder: Path, backend: Backend) -> Served:
     digest = folder_digest(folder)
     runtime = Runtime.load(folder)
     tokenizer = runtime.tokenizer
-    runtime.settings()  # A damaged generation_config.json is told of now, not at the first request.
     if folder_digest(folder) != digest:
         raise ModelError(f"{folder}: changed while it was read", "wait until the export has ended")
     engine: Engine
