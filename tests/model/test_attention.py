@@ -2,10 +2,15 @@
 
 import math
 
+import pytest
 import torch
 import torch.nn.functional as F
 
-from lal.model.attention import attend, rotate, rotation_table
+from lal.model.attention import attend, attend_in_halves, rotate, rotation_table
+
+
+def causal(num_positions: int) -> torch.Tensor:
+    return torch.full((num_positions, num_positions), -math.inf).triu(diagonal=1)
 
 
 def test_attention_by_hand() -> None:
@@ -13,15 +18,27 @@ def test_attention_by_hand() -> None:
     queries = torch.tensor([[0.0], [1.0]])[None, None]
     keys = torch.tensor([[0.0], [math.log(3.0)]])[None, None]
     values = torch.tensor([[4.0], [8.0]])[None, None]
-    mixed = attend(queries, keys, values, torch.tensor([[True, False], [True, True]]))
+    mixed = attend(queries, keys, values, torch.tensor([[0.0, -math.inf], [0.0, 0.0]]))
     torch.testing.assert_close(mixed.flatten(), torch.tensor([4.0, (1 * 4 + 3 * 8) / (1 + 3)]))
 
 
 def test_attention_is_what_torch_computes() -> None:
     queries, keys, values = torch.randn(3, 2, 4, 7, 8, generator=torch.Generator().manual_seed(0)).unbind(0)
-    visible = torch.ones(7, 7, dtype=torch.bool).tril()
     expected = F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
-    torch.testing.assert_close(attend(queries, keys, values, visible), expected)
+    torch.testing.assert_close(attend(queries, keys, values, causal(7)), expected)
+
+
+@pytest.mark.parametrize("num_positions", [1, 2, 7, 64])
+def test_in_halves_attention_and_its_gradients_are_the_same(num_positions: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    queries, keys, values = torch.randn(3, 2, 4, num_positions, 8, generator=generator).requires_grad_().unbind(0)
+    weights = torch.randn(2, 4, num_positions, 8, generator=generator)
+    mask = causal(num_positions)
+    results = []
+    for attention in (attend, attend_in_halves):
+        mixed = attention(queries, keys, values, mask)
+        results.append([mixed, *torch.autograd.grad((mixed * weights).sum(), (queries, keys, values))])
+    torch.testing.assert_close(results[1], results[0])
 
 
 def test_rotation_keeps_lengths_and_makes_scores_depend_on_the_distance() -> None:

@@ -40,33 +40,43 @@ class Where:
     Attributes:
         cosines: (T, D/2), or (B, 1, T, D/2) where rows stand at different positions.
         sines: Likewise.
-        visible: (T, S) or (B, 1, T, S), true where a position may look.
+        mask: (T, S) or (B, 1, T, S) in float32, 0 where a position may look, minus infinity where it may not.
         positions: (B, T), only with a cache.
     """
 
     cosines: Tensor
     sines: Tensor
-    visible: Tensor
+    mask: Tensor
     positions: Tensor | None = None
 
 
-def attend(queries: Tensor, keys: Tensor, values: Tensor, visible: Tensor) -> Tensor:
-    """softmax(Q K^T / sqrt(D)) V, written out: what every other way of computing it must agree with.
+def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+    """softmax(Q K^T / sqrt(D) + M) V, written out: what every other way of computing it must agree with.
 
     Args:
         queries: (B, H, T, D) what each position asks.
         keys: (B, H, S, D) what each position offers to be found by.
         values: (B, H, S, D) what each position gives when found.
-        visible: (T, S) or (B, 1, T, S), true where a position may look.
+        mask: M, (T, S) or (B, 1, T, S), 0 where a position may look, minus infinity where it may not.
 
     Returns:
         (B, H, T, D): for each position the average of the values, weighted by how well the keys fit its query.
 
     Source: Vaswani et al. 2017, "Attention Is All You Need", equation 1, https://arxiv.org/abs/1706.03762
     """
-    scores = (queries @ keys.transpose(-2, -1)).float() * queries.shape[-1] ** -0.5  # (B, H, T, S)
-    weights = scores.masked_fill(~visible, float("-inf")).softmax(dim=-1)
-    return torch.matmul(weights.to(values.dtype), values)
+    scores = (queries @ keys.transpose(-2, -1)).float() * queries.shape[-1] ** -0.5 + mask  # (B, H, T, S)
+    return torch.matmul(scores.softmax(dim=-1).to(values.dtype), values)
+
+
+def attend_in_halves(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+    """`attend` where nobody sees what comes later (S = T): the first half need not even be shown the second's keys.
+
+    That saves a quarter of the products, and the halves stay in the processor's cache.
+    """
+    half = queries.shape[2] // 2
+    earlier = attend(queries[:, :, :half], keys[:, :, :half], values[:, :, :half], mask[:half, :half])
+    later = attend(queries[:, :, half:], keys, values, mask[half:])
+    return torch.cat([earlier, later], dim=2)
 
 
 def rotate(vectors: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
@@ -129,12 +139,12 @@ class Attention(nn.Module):
             queries, keys = self.q_norm(queries), self.k_norm(keys)
         queries, keys = rotate(queries, where.cosines, where.sines), rotate(keys, where.cosines, where.sines)
         if cache is not None and where.positions is not None:
-            keys, values = cache.extend(keys, values, where.positions, where.visible.shape[-1])
+            keys, values = cache.extend(keys, values, where.positions, where.mask.shape[-1])
         keys, values = _repeat(keys, queries.shape[1]), _repeat(values, queries.shape[1])
         if cache is not None:
-            mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=where.visible)
+            mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=where.mask.to(queries.dtype))
         elif _is_faster_written_out(queries):
-            mixed = attend(queries, keys, values, where.visible)
+            mixed = attend_in_halves(queries, keys, values, where.mask)
         else:
             mixed = F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
         gathered: Tensor = self.o_proj(mixed.transpose(1, 2).flatten(2))
@@ -146,10 +156,10 @@ class Attention(nn.Module):
 
 
 def _is_faster_written_out(queries: Tensor) -> bool:
-    """Whether `attend` beats torch's fused attention, which never holds all T x T scores and skips those of the future.
+    """Whether `attend_in_halves` beats torch's fused attention, which never holds the scores of all pairs.
 
-    In bf16 on a processor it does, inside a compiled block by 15 % (428 against 370 GFLOP/s). In fp32 the fused one is
-    faster: a whole training step at T = 256 by a factor of 1.6 uncompiled and 1.15 compiled, at T = 48 by 1.05.
+    In bf16 on a processor it does, inside a compiled block: 0.6 of its time at T = 256. In fp32 the fused one is faster
+    uncompiled, and the two tie compiled.
     """
     return queries.device.type == "cpu" and queries.dtype is torch.bfloat16
 

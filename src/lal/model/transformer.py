@@ -133,7 +133,7 @@ class Decoder(nn.Module):
         cosines, sines = rotation_table(config.context_length, config.head_width, ROPE_BASE)
         self.register_buffer("cosines", cosines, persistent=False)
         self.register_buffer("sines", sines, persistent=False)
-        causal = torch.ones(config.context_length, config.context_length, dtype=torch.bool).tril()
+        causal = torch.full((config.context_length, config.context_length), float("-inf")).triu(diagonal=1)
         self.register_buffer("causal", causal, persistent=False)
 
     def forward(self, ids: Tensor, dtype: torch.dtype, cache: Cache | None = None) -> Tensor:
@@ -155,8 +155,8 @@ class Decoder(nn.Module):
             return Where(self.cosines[here], self.sines[here], self.causal[here, here])
         positions = cache.lengths[:, None] + torch.arange(num_positions, device=cache.lengths.device)
         seen = cache.num_positions if cache.is_static else int(positions.max()) + 1
-        visible = self.causal[positions, :seen]
-        return Where(self.cosines[positions][:, None], self.sines[positions][:, None], visible[:, None], positions)
+        mask = self.causal[positions, :seen]
+        return Where(self.cosines[positions][:, None], self.sines[positions][:, None], mask[:, None], positions)
 
 
 class Transformer(nn.Module):

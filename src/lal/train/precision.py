@@ -72,8 +72,8 @@ def compile_blocks(model: Transformer, example: Batch, reporter: Reporter, devic
         sum_of_losses(trial, example).backward()  # type: ignore[no-untyped-call]  # torch's decorator hides the types
     except Exception as error:  # Whatever goes wrong in the compiler, training can do without it.
         torch.compiler.reset()
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        reporter.say(f"torch.compile does not work here ({reason[0]:.100}): training without it, in the same quality")
+        reason = " ".join(str(error).split()) or type(error).__name__
+        reporter.say(f"torch.compile does not work here ({reason:.160}): training without it, in the same quality")
         return
     _compile_each(model)
 
