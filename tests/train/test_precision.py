@@ -57,16 +57,16 @@ def test_compiled_blocks_compute_the_same_as_plain_ones() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_without_a_working_compiler_training_goes_on_without_it_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_working_compiler_training_goes_on_without_it_and_says_so() -> None:
     import torch._inductor.config
 
-    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("/nonexistent/compiler",))
     torch.compiler.reset()
     model, plan, listener = new_model(), new_plan(), Listener()
-    with torch.compiler.config.patch(force_disable_caches=True):
+    with torch._inductor.config.patch({"cpp.cxx": ("/nonexistent/compiler",), "force_disable_caches": True}):
         compile_blocks(model, plan.batches(0), listener, torch.device("cpu"))
     assert len(listener.lines) == 1
-    assert listener.lines[0].startswith("torch.compile does not work here (backend='inductor' raised: InvalidCxxCompiler")
+    assert listener.lines[0].startswith("torch.compile does not work here")
+    assert "No working C++ compiler found" in listener.lines[0]
     sum_of_losses(model, plan.batches(0)).backward()  # type: ignore[no-untyped-call]
 
 

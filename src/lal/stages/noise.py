@@ -203,6 +203,6 @@ def _make_room(folder: Path) -> None:
     """Makes the folder of a recipe, and removes those of the recipes that were trained longest ago."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.touch()
-    others = sorted(folder.parent.iterdir(), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    for old in others[KEPT:]:
+    others = [path for path in folder.parent.iterdir() if path != folder]
+    for old in sorted(others, key=lambda path: path.stat().st_mtime_ns, reverse=True)[KEPT - 1 :]:
         shutil.rmtree(old)
