@@ -12,14 +12,17 @@ import argparse
 import importlib
 import importlib.util
 import itertools
+import multiprocessing
 import secrets
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -98,22 +101,25 @@ def theirs(model: Any, num_new: int, num_rows: int) -> Contestant:
 
 
 def llama_cpp(path: Path, num_new: int, num_rows: int) -> Contestant:
-    """A GGUF file in llama.cpp's server, inside this process, with as many requests at once as there are rows."""
-    llama, key = importlib.import_module("xllamacpp"), secrets.token_hex()
-    settings = llama.CommonParams()
-    settings.model.path = str(path)
-    settings.n_parallel, settings.n_ctx = num_rows, num_rows * (PROMPT_TOKENS + num_new + 1)
-    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = torch.get_num_threads()
-    settings.n_threads_http = num_rows + 1
-    settings.cache_ram_mib = settings.verbosity = 0
-    settings.ui = False
-    settings.api_keys = [key]
-    server = llama.Server(settings)
+    """A GGUF file in llama.cpp's server, with as many requests at once as there are rows.
+
+    In a process of its own: its workers and torch's, in one process, slow each other down to a quarter.
+    """
+    key = secrets.token_hex()
+    spawning = multiprocessing.get_context("spawn")
+    told, tells = spawning.Pipe(duplex=False)
+    num_threads = torch.get_num_threads()
+    spawning.Process(target=_serve, args=(path, num_new, num_rows, num_threads, key, tells), daemon=True).start()
+    tells.close()
+    try:
+        address = told.recv()
+    except EOFError:
+        raise LalError(f"{path}: llama.cpp does not serve it", "its own words stand above") from None
 
     def write(prompt: list[int]) -> list[int]:
         wanted = {"n_predict": num_new, "ignore_eos": True, "return_tokens": True, "cache_prompt": False}
         body = {"prompt": prompt, "temperature": 0.0, "repeat_penalty": 1.0} | wanted
-        ids: list[int] = ask_json(f"{server.listening_address}/completion", body, key)["tokens"]
+        ids: list[int] = ask_json(f"{address}/completion", body, key)["tokens"]
         return ids
 
     def generate(prompts: list[list[int]]) -> list[list[int]]:
@@ -121,6 +127,22 @@ def llama_cpp(path: Path, num_new: int, num_rows: int) -> Contestant:
             return list(pool.map(write, prompts))
 
     return Contestant(f"llama.cpp, {path.name}", generate, num_rows, must_agree=False)
+
+
+def _serve(path: Path, num_new: int, num_rows: int, num_threads: int, key: str, tells: Connection) -> None:
+    """Serves until the process that asked for it ends."""
+    llama = importlib.import_module("xllamacpp")
+    settings = llama.CommonParams()
+    settings.model.path = str(path)
+    settings.n_parallel, settings.n_ctx = num_rows, num_rows * (PROMPT_TOKENS + num_new + 1)
+    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = num_threads
+    settings.n_threads_http = num_rows + 1
+    settings.cache_ram_mib = settings.verbosity = 0
+    settings.ui = False
+    settings.api_keys = [key]
+    server = llama.Server(settings)
+    tells.send(server.listening_address)
+    threading.Event().wait()
 
 
 def gguf_files(folder: Path) -> list[Path]:
