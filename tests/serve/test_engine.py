@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
 
 from lal.model.generate import generate_batch
 from lal.model.sampling import Sampling
 from lal.records import Message
 from lal.runtime import Runtime, Settings
+from lal.serve import engine as engine_module
 from lal.serve.engine import TorchEngine
 from lal.serve.jobs import BusyError, ClosedError, End, Job, Update
 from lal.text.chat import render_prompt
@@ -101,6 +104,33 @@ def test_one_who_goes_away_frees_the_row_at_the_next_step(engine: TorchEngine, r
     deadline = time.monotonic() + 5
     while engine.num_running or engine.num_waiting:
         assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize(("most_for_one_core", "expected"), [(engine_module.MOST_FOR_ONE_CORE, 1), (0, 2)])
+def test_a_small_model_is_written_with_on_one_core_and_nobody_else_is_kept_to_it(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, most_for_one_core: int, expected: int
+) -> None:
+    seen: list[int] = []
+    head = runtime.model.head
+
+    def watched(hidden: Tensor) -> Tensor:
+        seen.append(torch.get_num_threads())
+        return head(hidden)
+
+    monkeypatch.setattr(runtime.model, "head", watched)
+    monkeypatch.setattr(engine_module, "MOST_FOR_ONE_CORE", most_for_one_core)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        engine = TorchEngine(runtime.model, runtime.tokenizer.end_id, runtime.tokenizer.token_bytes, 4, 50)
+        asked = Asked(prompt(runtime, 1), limit=3)
+        engine.submit(asked.job)
+        asked.wait()
+        engine.close()
+        assert set(seen) == {expected}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_one_whose_time_is_over_ends_with_what_there_is(engine: TorchEngine, runtime: Runtime) -> None:
