@@ -112,7 +112,7 @@ def test_damaged_generation_settings_are_refused_by_name(folder: Path, tmp_path:
         Runtime.load(tmp_path / "model")
 
 
-def test_a_loaded_model_needs_its_folder_no_more(folder: Path, tmp_path: Path) -> None:
+def test_a_loaded_model_works_on_when_its_folder_is_gone(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "model")
     runtime = Runtime.load(tmp_path / "model")
     shutil.rmtree(tmp_path / "model")
