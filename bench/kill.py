@@ -8,7 +8,7 @@ compared, byte by byte, and it begins anew. Every second kill hits the whole pro
 others `dvc` alone: then the stage must end by itself, or it would write behind the next `dvc repro`.
 
 What may differ, and is left out: the ids of MLflow runs (runs/*.json) and times (tokens_per_second, minutes).
-Kills add up over calls, as long as the code is the same: `--kills 25` four times is `--kills 100`.
+Kills add up over calls, as long as what the stages run is the same: `--kills 25` four times is `--kills 100`.
 """
 
 import argparse
@@ -247,9 +247,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for old, new in SMALLER.items():
         assert old in params, old
         params = params.replace(old, new)
-    code = hashlib.sha256(
-        "".join(f"{name} {_digest(Path(name))}" for name in tracked_files() if name.endswith(".py")).encode()
-    )
+    run_by_stages = [name for name in tracked_files() if name.startswith(("src/", "pipeline/", "dvc.yaml"))]
+    code = hashlib.sha256("".join(f"{name} {_digest(Path(name))}" for name in run_by_stages).encode() + params.encode())
     folder = (options.folder / code.hexdigest()[:12]).resolve()
     kills, runs, num_files = measure(folder, params, options.kills, options.seed)
     largest = max(kill.checkpoint_bytes for kill in kills)
