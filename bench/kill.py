@@ -7,6 +7,9 @@ moments drawn evenly over the time that the first one took, until it comes throu
 compared, byte by byte, and it begins anew. Every second kill hits the whole process group, as a power cut does, the
 others `dvc` alone: then the stage must end by itself, or it would write behind the next `dvc repro`.
 
+A kill may hit DVC while it writes dvc.lock, which then cannot be read. The next `dvc repro` says so; the file is then
+removed, as README.md tells people to, and that is counted: what was made stands in DVC's cache.
+
 What may differ, and is left out: the ids of MLflow runs (runs/*.json) and times (tokens_per_second, minutes).
 Kills add up over calls, as long as what the stages run is the same: `--kills 25` four times is `--kills 100`.
 """
@@ -17,6 +20,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -44,6 +48,9 @@ TIMES = ("tokens_per_second", "minutes")
 
 MAX_CHECKPOINTS = 2 * 4
 """Files that may lie in .lal/checkpoints/<stage>: two slots of this run and of the three before it."""
+
+TORN_LOCK = re.compile(r"dvc\.lock' (is invalid|validation failed)")
+"""What DVC says of a dvc.lock that was cut short."""
 
 ORPHAN_SECONDS = 60.0
 """Longest wait for a stage to end after its `dvc` was killed: it looks twice a second, and finishes its step."""
@@ -82,6 +89,7 @@ class Project:
 
     def __init__(self, folder: Path, params: str) -> None:
         self.folder, self._params = folder, params
+        self.num_torn_locks = 0
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "LAL_", "MLFLOW_"))}
         # One thread: what is compared must not depend on how many are free.
@@ -112,10 +120,13 @@ class Project:
                 os.killpg(running.pid, signal.SIGKILL)
             running.wait()
 
+    def said(self) -> str:
+        """What the last `dvc repro` said."""
+        return (self.folder / ".lal/said.txt").read_text(encoding="utf-8", errors="replace")
+
     def complaint(self, code: int) -> str:
-        """What the last `dvc repro` said before it failed."""
-        said = (self.folder / ".lal/said.txt").read_text(encoding="utf-8", errors="replace")
-        return f"{self.folder}: `dvc repro` ended with {code}:\n{said[-3000:]}"
+        """That the last `dvc repro` failed, and what it said before."""
+        return f"{self.folder}: `dvc repro` ended with {code}:\n{self.said()[-3000:]}"
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of every file that a run makes and that must be the same each time."""
@@ -153,6 +164,10 @@ def kill_at(project: Project, moment: float | None, whole_group: bool) -> Kill |
             code = running.wait(moment)
         except subprocess.TimeoutExpired:
             return _kill(project, running, moment or 0.0, whole_group)
+    if code and TORN_LOCK.search(project.said()):
+        (project.folder / "dvc.lock").unlink()
+        project.num_torn_locks += 1
+        return kill_at(project, moment, whole_group)
     if code:
         raise SystemExit(project.complaint(code))
     return None
@@ -197,8 +212,25 @@ def rows_of(kills: Sequence[Kill]) -> list[dict[str, object]]:
     return rows
 
 
-def measure(folder: Path, params: str, num_kills: int, seed: int) -> tuple[list[Kill], int, int]:
-    """Kills so many times more; returns all kills so far, runs that were compared, and files in each.
+@dataclass(frozen=True)
+class Outcome:
+    """All kills so far.
+
+    Attributes:
+        kills: Each of them.
+        runs: That came through, and whose files were compared.
+        num_files: In each of them.
+        num_torn_locks: Times that dvc.lock had been cut short.
+    """
+
+    kills: list[Kill]
+    runs: int
+    num_files: int
+    num_torn_locks: int
+
+
+def measure(folder: Path, params: str, num_kills: int, seed: int) -> Outcome:
+    """Kills so many times more.
 
     Args:
         folder: Keeps both copies and the kills between calls.
@@ -212,8 +244,9 @@ def measure(folder: Path, params: str, num_kills: int, seed: int) -> tuple[list[
     undisturbed, disturbed = Project(folder / "undisturbed", params), Project(folder / "killed", params)
     state = folder / "kills.json"
     if not state.exists():
-        write_json(state, {"seconds": run_undisturbed(undisturbed), "runs": 0, "kills": []})
+        write_json(state, {"seconds": run_undisturbed(undisturbed), "runs": 0, "torn_locks": 0, "kills": []})
     content = read_json(state)
+    disturbed.num_torn_locks = content["torn_locks"]
     kills, expected = [Kill(**kill) for kill in content["kills"]], undisturbed.digests()
     chance, goal, is_running = random.Random(f"{seed}/{len(kills)}"), len(kills) + num_kills, False  # noqa: S311
     while len(kills) < goal or is_running:
@@ -231,8 +264,9 @@ def measure(folder: Path, params: str, num_kills: int, seed: int) -> tuple[list[
             kills.append(kill)
             if kill.checkpoint_files > MAX_CHECKPOINTS:
                 raise SystemExit(f"{kill.checkpoint_files} checkpoints of one stage: more than {MAX_CHECKPOINTS}")
+        content["torn_locks"] = disturbed.num_torn_locks
         write_json(state, content | {"kills": [asdict(kill) for kill in kills]})
-    return kills, content["runs"], len(expected)
+    return Outcome(kills, content["runs"], len(expected), disturbed.num_torn_locks)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -250,13 +284,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run_by_stages = [name for name in tracked_files() if name.startswith(("src/", "pipeline/", "dvc.yaml"))]
     code = hashlib.sha256("".join(f"{name} {_digest(Path(name))}" for name in run_by_stages).encode() + params.encode())
     folder = (options.folder / code.hexdigest()[:12]).resolve()
-    kills, runs, num_files = measure(folder, params, options.kills, options.seed)
+    outcome = measure(folder, params, options.kills, options.seed)
+    kills = outcome.kills
     largest = max(kill.checkpoint_bytes for kill in kills)
     note = (
-        f"{len(kills)} kills in {runs} runs that came through; after each, all {num_files} files in "
+        f"{len(kills)} kills in {outcome.runs} runs that came through; after each, all {outcome.num_files} files in "
         f"{', '.join(COMPARED)} were the same bytes as after an undisturbed run (left out: run ids, "
         f"{', '.join(TIMES)}). Checkpoints took at most {largest / 1e6:.1f} MB, "
-        f"{max(kill.checkpoint_files for kill in kills)} files a stage."
+        f"{max(kill.checkpoint_files for kill in kills)} files a stage. DVC's own dvc.lock was cut short "
+        f"{outcome.num_torn_locks} times, and removed."
     )
     report("kill", "Killed at random moments", rows_of(kills), note, None if options.print_only else PAGE)
 

@@ -52,13 +52,14 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.usefixtures("stage")
 def test_kills_add_up_over_calls_and_every_run_is_compared(tmp_path: Path) -> None:
-    first, runs, num_files = measure(tmp_path / "kill", "", 3, seed=1)
-    assert (len(first), num_files) == (3, 2)
-    assert runs >= 1
-    both, more_runs, _ = measure(tmp_path / "kill", "", 2, seed=1)
-    assert both[:3] == first
+    first = measure(tmp_path / "kill", "", 3, seed=1)
+    assert (len(first.kills), first.num_files, first.num_torn_locks) == (3, 2, 0)
+    assert first.runs >= 1
+    second = measure(tmp_path / "kill", "", 2, seed=1)
+    both = second.kills
+    assert both[:3] == first.kills
     assert len(both) == 5
-    assert more_runs > runs
+    assert second.runs > first.runs
     assert [one.whole_group for one in both] == [True, False, True, False, True]
     assert {one.stage for one in both} <= {"pretrain", "dvc"}
     assert all(0 < one.checkpoint_files <= 2 for one in both if one.checkpoint_bytes)
@@ -87,6 +88,20 @@ def test_a_run_that_fails_says_what_it_said(tmp_path: Path, stage: Path) -> None
     project.make()
     with pytest.raises(SystemExit, match=r"(?s)ended with 1:.*the disk is full"):
         kill_at(project, None, whole_group=True)
+
+
+@pytest.mark.parametrize("what", ["is invalid", "validation failed"])
+def test_a_lock_that_a_kill_cut_short_is_removed_and_counted(tmp_path: Path, stage: Path, what: str) -> None:
+    stage.write_text(f"""
+import pathlib
+if pathlib.Path("dvc.lock").exists():
+    raise SystemExit("'./dvc.lock' {what}.")
+""")
+    project = Project(tmp_path / "project", "")
+    project.make()
+    (project.folder / "dvc.lock").touch()
+    assert kill_at(project, None, whole_group=True) is None
+    assert project.num_torn_locks == 1
 
 
 def test_files_missing_on_either_side_differ() -> None:
