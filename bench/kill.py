@@ -291,8 +291,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"{len(kills)} kills in {outcome.runs} runs that came through; after each, all {outcome.num_files} files in "
         f"{', '.join(COMPARED)} were the same bytes as after an undisturbed run (left out: run ids, "
         f"{', '.join(TIMES)}). Checkpoints took at most {largest / 1e6:.1f} MB, "
-        f"{max(kill.checkpoint_files for kill in kills)} files a stage. DVC's own dvc.lock was cut short "
-        f"{outcome.num_torn_locks} times, and removed."
+        f"{max(kill.checkpoint_files for kill in kills)} files a stage. Of the kills {outcome.num_torn_locks} "
+        "cut DVC's own dvc.lock short, which was then removed."
     )
     report("kill", "Killed at random moments", rows_of(kills), note, None if options.print_only else PAGE)
 
