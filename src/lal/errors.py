@@ -42,11 +42,6 @@ class LalError(Exception):
         return cls("\n".join(shown), remedy)
 
 
-def in_one_line(error: BaseException, most: int = 160) -> str:
-    """What a library's error says, in one line of at most so many characters; its type if it says nothing."""
-    return " ".join(str(error).split())[:most] or type(error).__name__
-
-
 class ParamsError(LalError):
     """params.yaml does not say what it should."""
 
