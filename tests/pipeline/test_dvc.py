@@ -203,15 +203,11 @@ def test_a_killed_training_goes_on_in_the_same_run(
     assert len(steps) >= 20  # what was said in the last two seconds before kill -9 is lost
 
 
-@pytest.mark.parametrize(("kept", "said"), [(0.0, "validation failed"), (0.5, None)])
-def test_a_lock_that_a_kill_cut_short_costs_nothing_but_its_removal(
-    project: Project, kept: float, said: str | None
-) -> None:
+def test_a_lock_that_a_kill_cut_short_costs_nothing_but_its_removal(project: Project) -> None:
     lock = project.folder / "dvc.lock"
     whole = lock.read_bytes()
-    lock.write_bytes(whole[: int(kept * len(whole))])
-    failed = project.dvc("repro") if said else None
-    assert failed is None or f"dvc.lock' {said}" in failed.stderr
+    lock.write_bytes(b"")
+    assert "dvc.lock' validation failed" in project.dvc("repro").stderr
     lock.unlink()
     done = project.dvc("repro")
     assert done.returncode == 0, done.stderr
