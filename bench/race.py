@@ -107,7 +107,7 @@ RECIPES = {
 
 
 def recipe_for(minutes: float) -> Recipe:
-    """What to train in so many minutes: more time is worth a wider network, and decay, or it learns the text by heart."""
+    """What to train in so many minutes: in more of them a wider network, and decay, or it learns the text by heart."""
     width, decay = (128, 0.0) if minutes < 3 else (192, 0.3)
     changes = {"batch_size": 8, "weight_decay": decay}
     return Recipe(f"{minutes:g} minutes", _shape(4, width // 32, width, 256), changes, minutes=minutes)
