@@ -2,9 +2,9 @@
 
     python -m bench.held_out_lines
 
-Prints exact lines, of all and of those that must stay as they are (many more than the gold slice `keep` has, but unread),
-word accuracy and accuracy on the words that had to change, with 95 % intervals. The expected lines are made by program
-(see data/README.md): about 4 % of the changed ones are wrong or debatable, so nothing reaches 1.
+Prints exact lines, of all and of those that must stay as they are, word accuracy and accuracy on the words that had to
+change, with 95 % intervals. The expected lines are made by program (see data/README.md): about 4 % of the changed ones
+are wrong or debatable, so nothing reaches 1.
 """
 
 import sys
