@@ -84,3 +84,8 @@ class ExportError(LalError):
 
 class RegistryError(LalError):
     """The model registry is out of reach, or does not hold what is asked of it."""
+
+
+def in_one_line(error: Exception, most: int = 160) -> str:
+    """What a foreign error says, its first characters, without line breaks; its name if it says nothing."""
+    return " ".join(str(error).split())[:most] or type(error).__name__

@@ -165,6 +165,9 @@ class SftParams(TrainingParams):
     persona_repeats: Annotated[int, Field(ge=0)] = Field(
         description="times each persona conversation is shown an epoch; 0 leaves the persona out"
     )
+    bpe_dropout: Fraction = Field(
+        description="probability of passing over a merge when a question is encoded, anew each epoch; 0: none"
+    )
     validation_conversations: Count = Field(description="conversations scored at each validation, drawn once")
 
 

@@ -1,6 +1,7 @@
 """Batches are functions of the step: every target once an epoch, nothing twice, nothing lost."""
 
 from collections import Counter
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -55,9 +56,22 @@ def test_no_window_comes_twice_in_an_epoch_and_each_epoch_cuts_anew() -> None:
     assert len({int(epoch[0][0, 0]) % 16 for epoch in epochs}) > 1
 
 
+LENGTHS = [9, 20, 5, 33, 8, 8, 40]
+
+
+def other_ids(draws: np.random.Generator) -> list[Rendered]:
+    """`LENGTHS` rows of other ids, most of them longer than they were."""
+    drawn = [draws.integers(1000, 10**12, size=length + draws.integers(5)).tolist() for length in LENGTHS]
+    return [Rendered(ids, [place > 0 for place in range(len(ids))]) for ids in drawn]
+
+
 @pytest.mark.parametrize(
     "batches",
-    [WindowBatches(TOKENS, 8, 3, seed=5), ConversationBatches(conversations([9, 20, 5, 33, 8, 8, 40]), 2, 5, pad_id=0)],
+    [
+        WindowBatches(TOKENS, 8, 3, seed=5),
+        ConversationBatches(conversations(LENGTHS), 2, 5, pad_id=0),
+        ConversationBatches(conversations(LENGTHS), 2, 5, pad_id=0, vary=other_ids),
+    ],
 )
 def test_resuming_at_a_step_gives_that_steps_batch(batches: WindowBatches | ConversationBatches) -> None:
     steps = range(3 * batches.steps_per_epoch)
@@ -118,6 +132,19 @@ def test_every_conversation_comes_once_an_epoch_with_targets_on_its_answer_only(
         assert {batch.inputs.shape[1] for batch in epoch_batches} <= set(batches.widths)
         targets = [int(target) for batch in epoch_batches for target in batch.targets.ravel() if target != NO_TARGET]
         assert sorted(targets) == expected
+
+
+def test_what_varies_is_drawn_anew_each_epoch_and_never_wider_than_the_widest_row() -> None:
+    rows = conversations(LENGTHS)
+    batches = ConversationBatches(rows, 2, seed=5, pad_id=0, vary=other_ids)
+    seen = []
+    for epoch in range(20):
+        epoch_batches = [batches(epoch * batches.steps_per_epoch + step) for step in range(batches.steps_per_epoch)]
+        assert {batch.inputs.shape[1] for batch in epoch_batches} <= set(batches.widths)
+        seen.append({int(target) for batch in epoch_batches for target in batch.targets.ravel()} - {NO_TARGET})
+    # The longest row, of 40 ids, is seldom drawn with no more; then it is shown as it was.
+    assert {len(epoch & set(rows[6].ids)) for epoch in seen} == {0, 20}
+    assert all(not first & second - set(rows[6].ids) for first, second in combinations(seen, 2))
 
 
 def test_rows_keep_to_themselves() -> None:

@@ -138,7 +138,10 @@ def _memorised(rows: Rows, facts: Facts) -> Diagnosis | None:
             "too small a corpus", evidence, f"{_more_data(facts)}; {_shorter(facts, best['step'])} meanwhile"
         )
     return Diagnosis(
-        "overfitting", evidence, f"{_shorter(facts, best['step'])}, a smaller model.size, or {_more_data(facts)}"
+        "overfitting",
+        evidence,
+        f"{_shorter(facts, best['step'])}, more {facts.section}.weight_decay, a smaller model.size, "
+        f"or {_more_data(facts)}",
     )
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lal.errors import ModelError
+from lal.errors import ModelError, in_one_line
 from lal.model.sampling import Sampling, draw
 from lal.model.transformer import Cache, Transformer
 
@@ -56,9 +56,8 @@ class CompiledStep:
             with torch.inference_mode():
                 self(torch.zeros(num_rows, dtype=torch.long, device=model.device), self.new_cache(model))
         except Exception as error:  # Whatever goes wrong in the compiler, there is a way without it.
-            reason = str(error).strip().splitlines() or [type(error).__name__]
             raise ModelError(
-                f"torch.compile does not work here ({reason[0]:.100})", "generate without a compiled step"
+                f"torch.compile does not work here ({in_one_line(error)})", "generate without a compiled step"
             ) from error
 
     def __call__(self, ids: Tensor, cache: Cache) -> Tensor:

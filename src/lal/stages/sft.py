@@ -17,7 +17,9 @@ from lal.params import Params, SftParams
 from lal.records import PERSONA_TASK, Conversation, read_records
 from lal.reporting import Reporter
 from lal.text.batches import Batch, ConversationBatches, pad_rows
+from lal.text.bpe_dropout import vary_questions
 from lal.text.chat import Rendered, render
+from lal.text.tokenizer import Tokenizer
 from lal.train.fit import Fitted, fit, write_trained
 from lal.train.loop import Plan, memory_for
 from lal.train.precision import prepare
@@ -62,7 +64,7 @@ def sft(
     chosen = _draw(validation, settings.validation_conversations, params.seed)
     held_out = _validation_batches([shown.rendered for shown in chosen], settings.batch_size, vocabulary.end_id)
     rows = _rows_of_an_epoch(files["train"], training, settings)
-    batches = ConversationBatches(rows, settings.batch_size, params.seed, vocabulary.end_id)
+    batches = _training_batches(rows, settings, params.seed, vocabulary)
     plan = Plan("sft", settings, math.ceil(settings.epochs * batches.steps_per_epoch), batches)
     reporter.say(f"sft: {len(rows):,} rows an epoch, {plan.steps:,} steps, on {machine}")
     origin = _origin(params, [*files.values(), *(base / name for name in SEALED)], loaded)
@@ -135,16 +137,27 @@ def _draw(shown: list[_Shown], count: int, seed: int) -> list[_Shown]:
     return random.Random(seed).sample(shown, min(count, len(shown)))  # noqa: S311
 
 
-def _rows_of_an_epoch(path: Path, training: Sequence[_Shown], settings: SftParams) -> list[Rendered]:
+def _rows_of_an_epoch(path: Path, training: Sequence[_Shown], settings: SftParams) -> list[_Shown]:
     """Each conversation as often as it is shown in an epoch."""
     repeats = [settings.persona_repeats if shown.conversation.task == PERSONA_TASK else 1 for shown in training]
-    rows = [shown.rendered for shown, times in zip(training, repeats, strict=True) for _ in range(times)]
+    rows = [shown for shown, times in zip(training, repeats, strict=True) for _ in range(times)]
     if not rows:
         raise TrainingError(
             f"{path}: all {len(training):,} usable conversations are of the persona, and sft.persona_repeats is 0",
             "set sft.persona_repeats to 1 or more, or add other conversations",
         )
     return rows
+
+
+def _training_batches(
+    rows: Sequence[_Shown], settings: SftParams, seed: int, vocabulary: Tokenizer
+) -> ConversationBatches:
+    """The rows as batches; with `bpe_dropout`, their questions in other tokens each epoch."""
+    rendered = [shown.rendered for shown in rows]
+    vary = None
+    if settings.bpe_dropout:
+        vary = vary_questions([shown.conversation.messages for shown in rows], vocabulary, settings.bpe_dropout)
+    return ConversationBatches(rendered, settings.batch_size, seed, vocabulary.end_id, vary)
 
 
 def _validation_batches(rows: Sequence[Rendered], batch_size: int, pad_id: int) -> list[Batch]:

@@ -6,7 +6,7 @@ A target is the id that follows; -1 where nothing is to be learned.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, overload
@@ -148,38 +148,57 @@ class ConversationBatches:
     Args:
         rows: Conversations that fit the context (see `Rendered.fits`).
         batch_size: Rows B of each batch.
-        seed: Start of the random order.
+        seed: Start of the random order, and of what varies.
         pad_id: Fills the inputs behind a row's end.
+        vary: The rows as an epoch shows them, drawn anew for each; one that became longer than the longest of `rows`
+            is shown as it was.
 
     Raises:
         TrainingError: There are no rows.
     """
 
-    def __init__(self, rows: Sequence[Rendered], batch_size: int, seed: int, pad_id: int) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Rendered],
+        batch_size: int,
+        seed: int,
+        pad_id: int,
+        vary: Callable[[np.random.Generator], Sequence[Rendered]] | None = None,
+    ) -> None:
         if not rows:
             raise TrainingError("no conversations to train on", "check data.conversations, or raise the context_length")
-        self._rows, self._batch_size, self._seed, self._pad_id = rows, batch_size, seed, pad_id
-        lengths = np.array([len(row.ids) - 1 for row in rows])
-        self.widths = choose_widths(lengths)
-        self._width_of_row = np.searchsorted(self.widths, lengths)
+        self._rows, self._batch_size, self._seed, self._pad_id, self._vary = rows, batch_size, seed, pad_id, vary
+        lengths = _lengths(rows)
+        self.widths, self._longest = choose_widths(lengths), int(lengths.max()) + 1
         self.steps_per_epoch = -(-len(rows) // batch_size)
-        self._epoch, self._plan = -1, list[tuple[int, Ids]]()
+        self._epoch, self._shown, self._plan = -1, rows, list[tuple[int, Ids]]()
 
     def __call__(self, step: int) -> Batch:
         """The batch of a step, counted from 0."""
         epoch, place = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
-            self._epoch, self._plan = epoch, self._shuffle(epoch)
+            self._epoch, self._shown = epoch, self._rows_of(epoch)
+            self._plan = self._shuffle(epoch)
         width, members = self._plan[place]
-        return pad_rows([self._rows[member] for member in members], width, self._batch_size, self._pad_id)
+        return pad_rows([self._shown[member] for member in members], width, self._batch_size, self._pad_id)
+
+    def _rows_of(self, epoch: int) -> Sequence[Rendered]:
+        """The rows as this epoch shows them."""
+        if self._vary is None:
+            return self._rows
+        varied = self._vary(np.random.default_rng([self._seed, epoch, 1]))
+        return [
+            shown if len(shown.ids) <= self._longest else row for row, shown in zip(self._rows, varied, strict=True)
+        ]
 
     def _shuffle(self, epoch: int) -> list[tuple[int, Ids]]:
         """(width, rows) of each batch of an epoch."""
         generator = np.random.default_rng([self._seed, epoch])
+        width_of_row = np.searchsorted(self.widths, _lengths(self._shown))
         plan: list[tuple[int, Ids]] = []
         waiting = np.zeros(0, dtype=np.int64)
         for place, width in enumerate(self.widths):
-            here = np.flatnonzero(self._width_of_row == place)
+            here = np.flatnonzero(width_of_row == place)
             waiting = generator.permutation(np.concatenate([waiting, here]))
             full = len(waiting) // self._batch_size * self._batch_size
             plan += [(width, members) for members in waiting[:full].reshape(-1, self._batch_size)]
@@ -187,6 +206,11 @@ class ConversationBatches:
         if len(waiting):
             plan.append((self.widths[-1], waiting))
         return [plan[place] for place in generator.permutation(len(plan))]
+
+
+def _lengths(rows: Sequence[Rendered]) -> NDArray[np.int64]:
+    """Positions each row takes; its last id is only ever a target."""
+    return np.array([len(row.ids) - 1 for row in rows], dtype=np.int64)
 
 
 def pad_rows(rows: Sequence[Rendered], width: int, batch_size: int, pad_id: int) -> Batch:

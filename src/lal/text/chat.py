@@ -36,9 +36,13 @@ class Rendered:
 
 def render(messages: Sequence[Message], tokenizer: Tokenizer) -> Rendered:
     """A whole conversation, to learn from."""
+    return render_encoded(messages, tokenizer.encode_batch([message.content for message in messages]), tokenizer)
+
+
+def render_encoded(messages: Sequence[Message], contents: Sequence[Sequence[int]], tokenizer: Tokenizer) -> Rendered:
+    """A whole conversation whose contents are ids already, one sequence a message."""
     ids: list[int] = []
     is_answer: list[bool] = []
-    contents = tokenizer.encode_batch([message.content for message in messages])
     for message, content in zip(messages, contents, strict=True):
         ids += [tokenizer.role_id(message.role), *content, tokenizer.end_id]
         is_answer += [False, *[message.role == "assistant"] * (len(content) + 1)]

@@ -44,6 +44,8 @@ class Tokenizer:
         self._serialized = serialized
         self._encoder = _encoder_without_control_tokens(serialized, name)
         size = self._encoder.get_vocab_size()
+        ids = self._encoder.get_vocab()
+        self._byte_ids = {character: ids[character] for character in _byte_characters() if character in ids}
         byte_of = {character: byte for byte, character in enumerate(_byte_characters())}
         pieces = [self._encoder.id_to_token(token_id) or "" for token_id in range(size)]
         if any(character not in byte_of for piece in pieces for character in piece):
@@ -146,6 +148,20 @@ class Tokenizer:
         for text in texts:
             _refuse_surrogates(text)
         return [encoding.ids for encoding in self._encoder.encode_batch_fast(list(texts))]
+
+    def words(self, text: str) -> list[list[int]]:
+        """What no merge reaches across, each as ids of single bytes: words with the space before them, punctuation.
+
+        Raises: see `encode_batch`.
+        """
+        _refuse_surrogates(text)
+        words = self._encoder.pre_tokenizer.pre_tokenize_str(text)
+        return [[self._byte_ids[character] for character in word] for word, _ in words]
+
+    def merges(self) -> list[tuple[int, int, int]]:
+        """The merges in the order of learning: two ids that follow each other, and the one that takes their place."""
+        ids, learned = self._encoder.get_vocab(), json.loads(self._serialized)["model"]["merges"]
+        return [(ids[left], ids[right], ids[left + right]) for left, right in learned]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of the ids; control ids give nothing, bytes that are no UTF-8 give U+FFFD."""

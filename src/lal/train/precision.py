@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from lal.errors import in_one_line
 from lal.model.transformer import Transformer
 from lal.params import TrainingParams
 from lal.reporting import Reporter
@@ -72,8 +73,9 @@ def compile_blocks(model: Transformer, example: Batch, reporter: Reporter, devic
         sum_of_losses(trial, example).backward()  # type: ignore[no-untyped-call]  # torch's decorator hides the types
     except Exception as error:  # Whatever goes wrong in the compiler, training can do without it.
         torch.compiler.reset()
-        reason = " ".join(str(error).split()) or type(error).__name__
-        reporter.say(f"torch.compile does not work here ({reason:.160}): training without it, in the same quality")
+        reporter.say(
+            f"torch.compile does not work here ({in_one_line(error)}): training without it, in the same quality"
+        )
         return
     _compile_each(model)
 
