@@ -26,8 +26,8 @@ from bench.workload import PARAMS, Shape, Training, clean
 from lal.files import write_jsonl
 from lal.params import load_params
 from lal.records import Conversation, Document, stream_records
+from lal.stages.sft import Shown, training_batches
 from lal.text.batches import ConversationBatches, WindowBatches
-from lal.text.bpe_dropout import vary_questions
 from lal.text.chat import render
 from lal.text.pieces import cut, encode
 from lal.text.tokenizer import Tokenizer
@@ -37,8 +37,6 @@ Row = dict[str, object]
 DOCUMENT_CHARACTERS = 2**16
 CHANGED_WORDS = 20
 """Words of each copy that stand in no other."""
-
-DROPOUT = 0.1
 
 
 def bare_library(folder: Path) -> tokenizers.Tokenizer:
@@ -153,13 +151,13 @@ def loader(window_tokens: np.ndarray[Any, Any], chats: Path, folder: Path, num_s
     learned = Tokenizer.load(folder)
     sections = load_params(PARAMS)
     shape = Shape(vocabulary_size=learned.vocabulary_size)
-    talks = [chat.messages for chat in stream_records(chats, Conversation)]
-    fitting = [talk for talk in talks if render(talk, learned).fits(shape.context_length)]
-    rendered, (size, end) = [render(talk, learned) for talk in fitting], (sections.sft.batch_size, learned.end_id)
+    shown = [Shown(chat, render(chat.messages, learned)) for chat in stream_records(chats, Conversation)]
+    fitting = [row for row in shown if row.rendered.fits(shape.context_length)]
+    plain = sections.sft.model_copy(update={"made_up_words": 0.0, "bpe_dropout": 0.0})
     kinds: dict[str, WindowBatches | ConversationBatches] = {
         "windows of the corpus": WindowBatches(window_tokens, shape.context_length, sections.pretrain.batch_size, 0),
-        "conversations": ConversationBatches(rendered, size, 0, end),
-        "with BPE-dropout": ConversationBatches(rendered, size, 0, end, vary_questions(fitting, learned, DROPOUT)),
+        "conversations": training_batches(fitting, sections.sft, 0, learned),
+        "always the same": training_batches(fitting, plain, 0, learned),
     }
     rows: list[Row] = []
     for name, batches in kinds.items():
@@ -224,7 +222,7 @@ MEMORY_NOTE = (
 )
 LOADER_NOTE = (
     "The step is that of the default model with the default params, 25th percentile of 40. An epoch begins by ordering "
-    "its rows; BPE-dropout (0.1) encodes all its questions anew then: the best of three epochs."
+    "its rows and, in fine-tuning, by encoding them anew with made-up words and BPE-dropout: the best of three."
 )
 
 

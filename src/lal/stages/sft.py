@@ -2,10 +2,12 @@
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lal.advice.diagnosis import Facts, diagnose
 from lal.advice.preflight import Start, preflight, trained_loss
@@ -14,11 +16,12 @@ from lal.files import sha256
 from lal.model.folder import SEALED, LoadedModel, load_model
 from lal.model.transformer import count_parameters
 from lal.params import Params, SftParams
-from lal.records import PERSONA_TASK, Conversation, read_records
+from lal.records import PERSONA_TASK, Conversation, Message, read_records
 from lal.reporting import Reporter
 from lal.text.batches import Batch, ConversationBatches, pad_rows
-from lal.text.bpe_dropout import vary_questions
-from lal.text.chat import Rendered, render
+from lal.text.bpe_dropout import BpeDropout
+from lal.text.chat import Rendered, render, render_encoded
+from lal.text.made_up_words import MadeUpWords
 from lal.text.tokenizer import Tokenizer
 from lal.train.fit import Fitted, fit, write_trained
 from lal.train.loop import Plan, memory_for
@@ -64,7 +67,7 @@ def sft(
     chosen = _draw(validation, settings.validation_conversations, params.seed)
     held_out = _validation_batches([shown.rendered for shown in chosen], settings.batch_size, vocabulary.end_id)
     rows = _rows_of_an_epoch(files["train"], training, settings)
-    batches = _training_batches(rows, settings, params.seed, vocabulary)
+    batches = training_batches(rows, settings, params.seed, vocabulary)
     plan = Plan("sft", settings, math.ceil(settings.epochs * batches.steps_per_epoch), batches)
     reporter.say(f"sft: {len(rows):,} rows an epoch, {plan.steps:,} steps, on {machine}")
     origin = _origin(params, [*files.values(), *(base / name for name in SEALED)], loaded)
@@ -106,17 +109,22 @@ def _origin(params: Params, inputs: Sequence[Path], loaded: LoadedModel) -> dict
 
 
 @dataclass(frozen=True)
-class _Shown:
-    """A conversation, and what the model sees of it."""
+class Shown:
+    """A conversation, and what the model sees of it.
+
+    Attributes:
+        conversation: As it stands in the file.
+        rendered: As ids.
+    """
 
     conversation: Conversation
     rendered: Rendered
 
 
-def _read_usable(path: Path, loaded: LoadedModel, reporter: Reporter) -> tuple[list[_Shown], int]:
+def _read_usable(path: Path, loaded: LoadedModel, reporter: Reporter) -> tuple[list[Shown], int]:
     """The conversations of a file that fit into the model's context, and how many do not."""
     context_length = loaded.model.config.context_length
-    shown = [_Shown(row, render(row.messages, loaded.tokenizer)) for row in read_records(path, Conversation)]
+    shown = [Shown(row, render(row.messages, loaded.tokenizer)) for row in read_records(path, Conversation)]
     too_long = [entry for entry in shown if not entry.rendered.fits(context_length)]
     usable = [entry for entry in shown if entry.rendered.fits(context_length)]
     if not usable:
@@ -132,12 +140,12 @@ def _read_usable(path: Path, loaded: LoadedModel, reporter: Reporter) -> tuple[l
     return usable, len(too_long)
 
 
-def _draw(shown: list[_Shown], count: int, seed: int) -> list[_Shown]:
+def _draw(shown: list[Shown], count: int, seed: int) -> list[Shown]:
     """So many of them, the same each time; a draw, not a secret."""
     return random.Random(seed).sample(shown, min(count, len(shown)))  # noqa: S311
 
 
-def _rows_of_an_epoch(path: Path, training: Sequence[_Shown], settings: SftParams) -> list[_Shown]:
+def _rows_of_an_epoch(path: Path, training: Sequence[Shown], settings: SftParams) -> list[Shown]:
     """Each conversation as often as it is shown in an epoch."""
     repeats = [settings.persona_repeats if shown.conversation.task == PERSONA_TASK else 1 for shown in training]
     rows = [shown for shown, times in zip(training, repeats, strict=True) for _ in range(times)]
@@ -149,15 +157,50 @@ def _rows_of_an_epoch(path: Path, training: Sequence[_Shown], settings: SftParam
     return rows
 
 
-def _training_batches(
-    rows: Sequence[_Shown], settings: SftParams, seed: int, vocabulary: Tokenizer
+def training_batches(
+    rows: Sequence[Shown], settings: SftParams, seed: int, vocabulary: Tokenizer
 ) -> ConversationBatches:
-    """The rows as batches; with `bpe_dropout`, their questions in other tokens each epoch."""
-    rendered = [shown.rendered for shown in rows]
+    """The rows of an epoch as batches, each epoch with other made-up words and its questions in other tokens."""
+    rendered = [row.rendered for row in rows]
     vary = None
-    if settings.bpe_dropout:
-        vary = vary_questions([shown.conversation.messages for shown in rows], vocabulary, settings.bpe_dropout)
+    if settings.made_up_words or settings.bpe_dropout:
+        vary = _variation([row.conversation for row in rows], settings, vocabulary)
     return ConversationBatches(rendered, settings.batch_size, seed, vocabulary.end_id, vary)
+
+
+def _variation(
+    rows: Sequence[Conversation], settings: SftParams, vocabulary: Tokenizer
+) -> Callable[[np.random.Generator], list[Rendered]]:
+    """What draws the rows of an epoch."""
+    made_up = MadeUpWords(message.content for row in rows for message in row.messages if message.role == "assistant")
+    dropout = BpeDropout(vocabulary, settings.bpe_dropout)
+
+    def vary(draws: np.random.Generator) -> list[Rendered]:
+        is_drawn = draws.random(len(rows)) < settings.made_up_words
+        shown = [
+            made_up.put_into(row.messages, draws) if drawn and row.task != PERSONA_TASK else row.messages
+            for row, drawn in zip(rows, is_drawn, strict=True)
+        ]
+        messages = [message for conversation in shown for message in conversation]
+        said = vocabulary.encode_batch([message.content for message in messages if message.role == "assistant"])
+        asked = dropout.encode_batch([message.content for message in messages if message.role != "assistant"], draws)
+        return _rendered(shown, said, asked, vocabulary)
+
+    return vary
+
+
+def _rendered(
+    conversations: Sequence[Sequence[Message]],
+    said: Iterable[list[int]],
+    asked: Iterable[list[int]],
+    vocabulary: Tokenizer,
+) -> list[Rendered]:
+    """Conversations whose messages are ids already, those of the assistant and the others in their order."""
+    contents = {True: iter(said), False: iter(asked)}
+    return [
+        render_encoded(messages, [next(contents[message.role == "assistant"]) for message in messages], vocabulary)
+        for messages in conversations
+    ]
 
 
 def _validation_batches(rows: Sequence[Rendered], batch_size: int, pad_id: int) -> list[Batch]:
