@@ -38,8 +38,7 @@ class MadeUpWords:
         if not copied or not self._words:
             return messages
         word = copied[draws.integers(len(copied))]
-        other = self._make(draws)
-        other = other.upper() if word.isupper() else other.capitalize() if word[0].isupper() else other
+        other = _in_capitals_of(word, self._make(draws))
         return [
             message.model_copy(
                 update={"content": _WORD.sub(lambda at: other if at.group() == word else at.group(), message.content)}
@@ -48,13 +47,20 @@ class MadeUpWords:
         ]
 
     def _make(self, draws: np.random.Generator) -> str:
-        first, second = (self._words[place] for place in draws.integers(len(self._words), size=2))
+        """The beginning of one word and the end of another, two letters of each at least."""
+        first, second = (self._words[int(place)] for place in draws.integers(len(self._words), size=2))
         head, tail = int(draws.integers(2, len(first))), int(draws.integers(2, len(second)))
         return first[:head] + second[-tail:]
 
 
 def _words(message: Message) -> list[str]:
     return _WORD.findall(message.content)
+
+
+def _in_capitals_of(word: str, other: str) -> str:
+    if word.isupper():
+        return other.upper()
+    return other.capitalize() if word[0].isupper() else other
 
 
 def _can_go(word: str) -> bool:

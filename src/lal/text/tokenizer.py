@@ -6,6 +6,7 @@ encoder does not know them, and `lal.text.chat` puts their ids in by hand.
 """
 
 import codecs
+import functools
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -28,6 +29,9 @@ NUM_BYTES = 256
 _BLOCK_IDS = 2**20
 """Ids counted at once: looking them up takes 16 bytes each, eight times what a token file does."""
 
+_WORDS_KEPT = 2**17
+"""Words whose bytes are remembered; Shakespeare has 44,496 in both spellings, spaces and capitals told apart."""
+
 
 class Tokenizer:
     """Turns text into ids and ids into text.
@@ -43,15 +47,14 @@ class Tokenizer:
     def __init__(self, serialized: str, name: str = "tokenizer.json") -> None:
         self._serialized = serialized
         self._encoder = _encoder_without_control_tokens(serialized, name)
-        size = self._encoder.get_vocab_size()
-        ids = self._encoder.get_vocab()
-        self._byte_ids = {character: ids[character] for character in _byte_characters() if character in ids}
+        self._id_of, size = self._encoder.get_vocab(), self._encoder.get_vocab_size()
         byte_of = {character: byte for byte, character in enumerate(_byte_characters())}
         pieces = [self._encoder.id_to_token(token_id) or "" for token_id in range(size)]
         if any(character not in byte_of for piece in pieces for character in piece):
             raise TokenizerError(f"{name}: not a byte-level vocabulary", "use a tokenizer made by `dvc repro`")
         self._pieces = [bytes(byte_of[character] for character in piece) for piece in pieces]
         self._pieces += [b""] * len(CONTROL_TOKENS)
+        self._byte_ids = functools.lru_cache(_WORDS_KEPT)(self._find_byte_ids)
         self._lengths: NDArray[np.int64] = np.array([len(piece) for piece in self._pieces], dtype=np.int64)
 
     @classmethod
@@ -149,19 +152,22 @@ class Tokenizer:
             _refuse_surrogates(text)
         return [encoding.ids for encoding in self._encoder.encode_batch_fast(list(texts))]
 
-    def words(self, text: str) -> list[list[int]]:
+    def words(self, text: str) -> list[tuple[int, ...]]:
         """What no merge reaches across, each as ids of single bytes: words with the space before them, punctuation.
 
         Raises: see `encode_batch`.
         """
         _refuse_surrogates(text)
-        words = self._encoder.pre_tokenizer.pre_tokenize_str(text)
-        return [[self._byte_ids[character] for character in word] for word, _ in words]
+        return [self._byte_ids(word) for word, _ in self._encoder.pre_tokenizer.pre_tokenize_str(text)]
+
+    def _find_byte_ids(self, word: str) -> tuple[int, ...]:
+        """The ids of the bytes whose characters these are."""
+        return tuple(self._id_of[character] for character in word)
 
     def merges(self) -> list[tuple[int, int, int]]:
         """The merges in the order of learning: two ids that follow each other, and the one that takes their place."""
-        ids, learned = self._encoder.get_vocab(), json.loads(self._serialized)["model"]["merges"]
-        return [(ids[left], ids[right], ids[left + right]) for left, right in learned]
+        learned, id_of = json.loads(self._serialized)["model"]["merges"], self._id_of
+        return [(id_of[left], id_of[right], id_of[left + right]) for left, right in learned]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of the ids; control ids give nothing, bytes that are no UTF-8 give U+FFFD."""
