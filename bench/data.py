@@ -153,11 +153,11 @@ def loader(window_tokens: np.ndarray[Any, Any], chats: Path, folder: Path, num_s
     shape = Shape(vocabulary_size=learned.vocabulary_size)
     shown = [Shown(chat, render(chat.messages, learned)) for chat in stream_records(chats, Conversation)]
     fitting = [row for row in shown if row.rendered.fits(shape.context_length)]
-    plain = sections.sft.model_copy(update={"made_up_words": 0.0, "bpe_dropout": 0.0})
+    plain = sections.sft.model_copy(update={"bpe_dropout": 0.0})
     kinds: dict[str, WindowBatches | ConversationBatches] = {
         "windows of the corpus": WindowBatches(window_tokens, shape.context_length, sections.pretrain.batch_size, 0),
         "conversations": training_batches(fitting, sections.sft, 0, learned),
-        "always the same": training_batches(fitting, plain, 0, learned),
+        "without BPE-dropout": training_batches(fitting, plain, 0, learned),
     }
     rows: list[Row] = []
     for name, batches in kinds.items():
@@ -222,7 +222,7 @@ MEMORY_NOTE = (
 )
 LOADER_NOTE = (
     "The step is that of the default model with the default params, 25th percentile of 40. An epoch begins by ordering "
-    "its rows and, in fine-tuning, by encoding them anew with made-up words and BPE-dropout: the best of three."
+    "its rows and, in fine-tuning, by encoding their questions anew with BPE-dropout: the best of three."
 )
 
 

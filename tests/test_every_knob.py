@@ -95,7 +95,6 @@ NUDGES: dict[str, Any] = {
     "model.num_kv_heads": 1,
     "model.query_key_norm": False,
     "model.tied_embeddings": True,
-    "sft.made_up_words": 0.9,
     "sft.bpe_dropout": 0.5,
     "gold.headline": ["known", "keep"],
     "evaluate.max_new_tokens": 3,

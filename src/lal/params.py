@@ -165,10 +165,6 @@ class SftParams(TrainingParams):
     persona_repeats: Annotated[int, Field(ge=0)] = Field(
         description="times each persona conversation is shown an epoch; 0 leaves the persona out"
     )
-    made_up_words: Fraction = Field(
-        description="share of the conversations that show, in place of a word of both question and answer, one that is "
-        "made up, another each epoch; teaches copying; 0: none"
-    )
     bpe_dropout: Fraction = Field(
         description="probability of leaving out a merge when a question is encoded, anew each epoch; teaches spelling; "
         "0: none"

@@ -13,7 +13,7 @@ from lal.errors import TrainingError
 from lal.files import sha256, write_jsonl
 from lal.model.folder import load_model
 from lal.params import Params
-from lal.records import PERSONA_TASK, Conversation
+from lal.records import Conversation
 from lal.stages.pretrain import pretrain
 from lal.stages.sft import Shown, sft, training_batches
 from lal.text.chat import render
@@ -145,27 +145,21 @@ EPOCHS = 6
 ASKED, SAID = "Modernise: whether nobler", "whether nobler"
 
 
-def shown_in_each_epoch(task: str, **changes: Any) -> list[list[int]]:
-    """A conversation of this task as six epochs show it, beside another that leaves it room."""
-    talks = [conversation("0", ASKED, SAID, task=task), conversation("1", "to be " * 20, "or not to be")]
+def shown_in_each_epoch(bpe_dropout: float) -> list[list[int]]:
+    """A conversation as six epochs show it, beside another that leaves it room."""
+    talks = [conversation("0", ASKED, SAID), conversation("1", "to be " * 20, "or not to be")]
     chats = [Conversation.model_validate_json(json.dumps(talk)) for talk in talks]
     rows = [Shown(chat, render(chat.messages, tokenizer())) for chat in chats]
-    batches = training_batches(rows, tiny_params(sft={"batch_size": 1, **changes}).sft, 1337, tokenizer())
+    batches = training_batches(
+        rows, tiny_params(sft={"batch_size": 1, "bpe_dropout": bpe_dropout}).sft, 1337, tokenizer()
+    )
     assert batches.steps_per_epoch == 2
     inputs = [batches(step).inputs[0].tolist() for step in range(2 * EPOCHS)]
     return [ids for ids in inputs if "to be" not in tokenizer().decode(ids)]
 
 
-def test_made_up_words_come_anew_each_epoch_but_never_to_the_persona() -> None:
-    words = {"made_up_words": 1.0, "bpe_dropout": 0.0}
-    texts = [tokenizer().decode(ids) for ids in shown_in_each_epoch("modernise", **words)]
-    assert len(set(texts)) == len(texts) == EPOCHS
-    assert all(text.startswith("Modernise: ") and text != ASKED + SAID for text in texts)
-    assert {tokenizer().decode(ids) for ids in shown_in_each_epoch(PERSONA_TASK, **words)} == {ASKED + SAID}
-
-
 def test_questions_come_in_other_tokens_each_epoch_and_answers_in_the_same() -> None:
-    shown = shown_in_each_epoch("modernise", made_up_words=0.0, bpe_dropout=0.5)
+    shown = shown_in_each_epoch(bpe_dropout=0.5)
     assert {tokenizer().decode(ids) for ids in shown} == {ASKED + SAID}
     starts = [ids.index(tokenizer().role_id("assistant")) for ids in shown]
     assert len({tuple(ids[:start]) for ids, start in zip(shown, starts, strict=True)}) > EPOCHS // 2
@@ -173,6 +167,6 @@ def test_questions_come_in_other_tokens_each_epoch_and_answers_in_the_same() -> 
     assert all(ids[start + 1 :][: len(answer)] == answer for ids, start in zip(shown, starts, strict=True))
 
 
-def test_nothing_varies_when_both_are_off() -> None:
-    shown = shown_in_each_epoch("modernise", made_up_words=0.0, bpe_dropout=0.0)
+def test_nothing_varies_without_dropout() -> None:
+    shown = shown_in_each_epoch(bpe_dropout=0.0)
     assert len({tuple(ids) for ids in shown}) == 1

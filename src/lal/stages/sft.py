@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from lal.reporting import Reporter
 from lal.text.batches import Batch, ConversationBatches, pad_rows
 from lal.text.bpe_dropout import BpeDropout
 from lal.text.chat import Rendered, render, render_encoded
-from lal.text.made_up_words import MadeUpWords
 from lal.text.tokenizer import Tokenizer
 from lal.train.fit import Fitted, fit, write_trained
 from lal.train.loop import Plan, memory_for
@@ -160,47 +159,31 @@ def _rows_of_an_epoch(path: Path, training: Sequence[Shown], settings: SftParams
 def training_batches(
     rows: Sequence[Shown], settings: SftParams, seed: int, vocabulary: Tokenizer
 ) -> ConversationBatches:
-    """The rows of an epoch as batches, each epoch with other made-up words and its questions in other tokens."""
+    """The rows of an epoch as batches, with BPE-dropout their questions in other tokens each epoch."""
     rendered = [row.rendered for row in rows]
     vary = None
-    if settings.made_up_words or settings.bpe_dropout:
-        vary = _variation([row.conversation for row in rows], settings, vocabulary)
+    if settings.bpe_dropout:
+        vary = _with_dropout([row.conversation.messages for row in rows], settings.bpe_dropout, vocabulary)
     return ConversationBatches(rendered, settings.batch_size, seed, vocabulary.end_id, vary)
 
 
-def _variation(
-    rows: Sequence[Conversation], settings: SftParams, vocabulary: Tokenizer
+def _with_dropout(
+    conversations: Sequence[Sequence[Message]], probability: float, vocabulary: Tokenizer
 ) -> Callable[[np.random.Generator], list[Rendered]]:
-    """What draws the rows of an epoch."""
-    made_up = MadeUpWords(message.content for row in rows for message in row.messages if message.role == "assistant")
-    dropout = BpeDropout(vocabulary, settings.bpe_dropout)
+    """What renders the conversations anew: what the assistant says as ever, all else with BPE-dropout."""
+    messages = [message for conversation in conversations for message in conversation]
+    said = vocabulary.encode_batch([message.content for message in messages if message.role == "assistant"])
+    asked = [message.content for message in messages if message.role != "assistant"]
+    dropout = BpeDropout(vocabulary, probability)
 
     def vary(draws: np.random.Generator) -> list[Rendered]:
-        is_drawn = draws.random(len(rows)) < settings.made_up_words
-        shown = [
-            made_up.put_into(row.messages, draws) if drawn and row.task != PERSONA_TASK else row.messages
-            for row, drawn in zip(rows, is_drawn, strict=True)
+        contents = {True: iter(said), False: iter(dropout.encode_batch(asked, draws))}
+        return [
+            render_encoded(turns, [next(contents[turn.role == "assistant"]) for turn in turns], vocabulary)
+            for turns in conversations
         ]
-        messages = [message for conversation in shown for message in conversation]
-        said = vocabulary.encode_batch([message.content for message in messages if message.role == "assistant"])
-        asked = dropout.encode_batch([message.content for message in messages if message.role != "assistant"], draws)
-        return _rendered(shown, said, asked, vocabulary)
 
     return vary
-
-
-def _rendered(
-    conversations: Sequence[Sequence[Message]],
-    said: Iterable[list[int]],
-    asked: Iterable[list[int]],
-    vocabulary: Tokenizer,
-) -> list[Rendered]:
-    """Conversations whose messages are ids already, those of the assistant and the others in their order."""
-    contents = {True: iter(said), False: iter(asked)}
-    return [
-        render_encoded(messages, [next(contents[message.role == "assistant"]) for message in messages], vocabulary)
-        for messages in conversations
-    ]
 
 
 def _validation_batches(rows: Sequence[Rendered], batch_size: int, pad_id: int) -> list[Batch]:
