@@ -8,17 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lal.records import Message, Role
 from lal.text.bpe_dropout import BpeDropout
+from lal.text.chat import render
 from lal.text.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer.train(["Giue me my Armour, giue me armour; murmur no more. "] * 5, 284)
 
-texts = st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(["", " armour", "Giue me"]))
+any_text = st.text(st.characters(exclude_categories=["Cs"])).filter(str.strip)
+texts = st.lists(any_text | st.sampled_from([" armour", "Giue me"]))
 probabilities = st.sampled_from([0.0, 0.1, 0.5, 1.0])
 
 
 def encode(texts: list[str], probability: float, seed: int = 0) -> list[list[int]]:
-    return BpeDropout(TOKENIZER, probability).encode_batch(texts, np.random.default_rng(seed))
+    """The ids of each text as a question, without the control tokens around it."""
+    rows = BpeDropout([[Message(role="user", content=text)] for text in texts], TOKENIZER, probability)
+    return [row.ids[1:-1] for row in rows(np.random.default_rng(seed))]
 
 
 @given(texts, probabilities)
@@ -35,8 +40,31 @@ def test_nothing_left_out_is_the_tokenizer_and_all_left_out_are_bytes(texts: lis
 
 def test_a_vocabulary_of_bytes_has_nothing_to_leave_out() -> None:
     only_bytes = Tokenizer.train(["Giue me"], 260)
-    found = BpeDropout(only_bytes, 0.5).encode_batch(["Giue"], np.random.default_rng(0))
-    assert found == only_bytes.encode_batch(["Giue"])
+    talk = [Message(role="user", content="Giue"), Message(role="assistant", content="Give")]
+    [found] = BpeDropout([talk], only_bytes, 0.5)(np.random.default_rng(0))
+    assert found == render(talk, only_bytes)
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.sampled_from(["system", "user", "assistant"]), st.sampled_from(["a", "Giue me", " armour"])),
+            min_size=1,
+        )
+    ),
+    probabilities,
+)
+def test_all_but_the_questions_is_as_ever(talks: list[list[tuple[Role, str]]], probability: float) -> None:
+    conversations = [[Message(role=role, content=content) for role, content in talk] for talk in talks]
+    rows = BpeDropout(conversations, TOKENIZER, probability)(np.random.default_rng(0))
+    for row, messages in zip(rows, conversations, strict=True):
+        plain = render(messages, TOKENIZER)
+        assert [i for i, said in zip(row.ids, row.is_answer, strict=True) if said] == [
+            i for i, said in zip(plain.ids, plain.is_answer, strict=True) if said
+        ]
+        assert [i for i in row.ids if i >= TOKENIZER.end_id] == [i for i in plain.ids if i >= TOKENIZER.end_id]
+        if probability == 0:
+            assert row == plain
 
 
 def test_the_same_draws_give_the_same_ids_and_others_others() -> None:

@@ -2,12 +2,10 @@
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from lal.advice.diagnosis import Facts, diagnose
 from lal.advice.preflight import Start, preflight, trained_loss
@@ -16,11 +14,11 @@ from lal.files import sha256
 from lal.model.folder import SEALED, LoadedModel, load_model
 from lal.model.transformer import count_parameters
 from lal.params import Params, SftParams
-from lal.records import PERSONA_TASK, Conversation, Message, read_records
+from lal.records import PERSONA_TASK, Conversation, read_records
 from lal.reporting import Reporter
 from lal.text.batches import Batch, ConversationBatches, pad_rows
 from lal.text.bpe_dropout import BpeDropout
-from lal.text.chat import Rendered, render, render_encoded
+from lal.text.chat import Rendered, render
 from lal.text.tokenizer import Tokenizer
 from lal.train.fit import Fitted, fit, write_trained
 from lal.train.loop import Plan, memory_for
@@ -161,29 +159,9 @@ def training_batches(
 ) -> ConversationBatches:
     """The rows of an epoch as batches, with BPE-dropout their questions in other tokens each epoch."""
     rendered = [row.rendered for row in rows]
-    vary = None
-    if settings.bpe_dropout:
-        vary = _with_dropout([row.conversation.messages for row in rows], settings.bpe_dropout, vocabulary)
+    conversations = [row.conversation.messages for row in rows]
+    vary = BpeDropout(conversations, vocabulary, settings.bpe_dropout) if settings.bpe_dropout else None
     return ConversationBatches(rendered, settings.batch_size, seed, vocabulary.end_id, vary)
-
-
-def _with_dropout(
-    conversations: Sequence[Sequence[Message]], probability: float, vocabulary: Tokenizer
-) -> Callable[[np.random.Generator], list[Rendered]]:
-    """What renders the conversations anew: what the assistant says as ever, all else with BPE-dropout."""
-    messages = [message for conversation in conversations for message in conversation]
-    said = vocabulary.encode_batch([message.content for message in messages if message.role == "assistant"])
-    asked = [message.content for message in messages if message.role != "assistant"]
-    dropout = BpeDropout(vocabulary, probability)
-
-    def vary(draws: np.random.Generator) -> list[Rendered]:
-        contents = {True: iter(said), False: iter(dropout.encode_batch(asked, draws))}
-        return [
-            render_encoded(turns, [next(contents[turn.role == "assistant"]) for turn in turns], vocabulary)
-            for turns in conversations
-        ]
-
-    return vary
 
 
 def _validation_batches(rows: Sequence[Rendered], batch_size: int, pad_id: int) -> list[Batch]:

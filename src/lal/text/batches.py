@@ -6,7 +6,7 @@ A target is the id that follows; -1 where nothing is to be learned.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, overload
@@ -180,21 +180,20 @@ class ConversationBatches:
             self._epoch, self._shown = epoch, self._rows_of(epoch)
             self._plan = self._shuffle(epoch)
         width, members = self._plan[place]
-        return pad_rows([self._shown[member] for member in members], width, self._batch_size, self._pad_id)
+        return pad_rows([self._row(member) for member in members], width, self._batch_size, self._pad_id)
 
     def _rows_of(self, epoch: int) -> Sequence[Rendered]:
         """The rows as this epoch shows them."""
-        if self._vary is None:
-            return self._rows
-        varied = self._vary(np.random.default_rng([self._seed, epoch, 1]))
-        return [
-            shown if len(shown.ids) <= self._longest else row for row, shown in zip(self._rows, varied, strict=True)
-        ]
+        return self._rows if self._vary is None else self._vary(np.random.default_rng([self._seed, epoch, 1]))
+
+    def _row(self, member: int) -> Rendered:
+        shown = self._shown[member]
+        return shown if len(shown.ids) <= self._longest else self._rows[member]
 
     def _shuffle(self, epoch: int) -> list[tuple[int, Ids]]:
         """(width, rows) of each batch of an epoch."""
         generator = np.random.default_rng([self._seed, epoch])
-        width_of_row = np.searchsorted(self.widths, _lengths(self._shown))
+        width_of_row = np.searchsorted(self.widths, _lengths(map(self._row, range(len(self._rows)))))
         plan: list[tuple[int, Ids]] = []
         waiting = np.zeros(0, dtype=np.int64)
         for place, width in enumerate(self.widths):
@@ -208,7 +207,7 @@ class ConversationBatches:
         return [plan[place] for place in generator.permutation(len(plan))]
 
 
-def _lengths(rows: Sequence[Rendered]) -> NDArray[np.int64]:
+def _lengths(rows: Iterable[Rendered]) -> NDArray[np.int64]:
     """Positions each row takes; its last id is only ever a target."""
     return np.array([len(row.ids) - 1 for row in rows], dtype=np.int64)
 
