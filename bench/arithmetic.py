@@ -34,9 +34,8 @@ OPTIMIZER = "optimizer"
 def step_operations(config: Config, batch_size: int, optimizer: str) -> int:
     """Multiplications and additions in the matrix products of a training step.
 
-    Two for each weight of a matrix and token; attention is computed for three quarters of all pairs of positions, as
-    `attend_in_halves` does. Backward takes twice what forward does. Muon: five times three products of the smaller
-    side.
+    Two for each weight of a matrix and token; attention is computed for all pairs of positions, as `AttendOnCpu`
+    does. Backward takes twice what forward does. Muon: five times three products of the smaller side.
     """
     width, inner, num_tokens = config.width, config.feed_forward_width, batch_size * config.context_length
     kv_width = config.num_kv_heads * config.head_width
@@ -44,7 +43,7 @@ def step_operations(config: Config, batch_size: int, optimizer: str) -> int:
     matrices += [(inner, width), (inner, width), (width, inner)]
     weights = config.num_layers * sum(rows * columns for rows, columns in matrices) + config.vocabulary_size * width
     pairs = config.num_layers * num_tokens * config.context_length * width
-    operations = 3 * (2 * weights * num_tokens + 3 * pairs)
+    operations = 3 * (2 * weights * num_tokens + 4 * pairs)
     if optimizer == "muon":
         sides = [sorted(matrix) for matrix in matrices]
         products = sum(2 * short**2 * (2 * long + short) for short, long in sides)
@@ -168,9 +167,9 @@ def main() -> None:
 
 NOTE = (
     "4 layers, batch 8 x 256, vocabulary 512, forward, backward and optimizer; the type is the one that `precision: "
-    "auto` picks. Only the matrix products are counted as work, attention over three quarters of all pairs of "
-    "positions: bf16 on a processor computes those, two thirds of them seen; torch's fused call, in fp32, somewhat "
-    "fewer. In brackets the machine's best matrix product in GFLOP/s; that of bf16 only where it is native."
+    "auto` picks. Only the matrix products are counted as work, attention over all pairs of positions, seen or not: "
+    "bf16 on a processor computes those; torch's fused call, in fp32, hardly more than the half that is seen. In "
+    "brackets the machine's best matrix product in GFLOP/s; that of bf16 only where it is native."
 )
 WHERE_NOTE = (
     "Shares of the processor time that torch's profiler saw. `attention` is QK^T, softmax and AV where they are one "
