@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lal.records import Message
+from lal.text.batches import Ids
 from lal.text.chat import Rendered, render_encoded
 from lal.text.tokenizer import Tokenizer
-
-Numbers = NDArray[np.int64]
 
 _NO_WORD = -1
 
@@ -48,15 +47,15 @@ class BpeDropout:
         messages = [message for conversation in conversations for message in conversation]
         said = iter(tokenizer.encode_batch([message.content for message in messages if message.role == "assistant"]))
         rows = [_bytes_and_words(conversation, said, tokenizer) for conversation in conversations]
-        self._ids: Numbers = np.array([token_id for row, _ in rows for token_id in row.ids], dtype=np.int64)
+        self._ids: Ids = np.array([token_id for row, _ in rows for token_id in row.ids], dtype=np.int64)
         self._is_answer = np.array([is_answer for row, _ in rows for is_answer in row.is_answer], dtype=bool)
         # A question's byte knows the number of its word in its row; the same number in the next row is another word.
         word = np.array([number for _, words in rows for number in words], dtype=np.int64)
         lengths = [len(row.ids) for row, _ in rows]
-        self._word: Numbers = np.where(
+        self._word: Ids = np.where(
             word < 0, _NO_WORD, word + (word.max(initial=0) + 1) * np.repeat(np.arange(len(rows)), lengths)
         )
-        self._starts: Numbers = np.cumsum([0, *lengths])
+        self._starts: Ids = np.cumsum([0, *lengths])
 
     def __call__(self, draws: np.random.Generator) -> Sequence[Rendered]:
         """The conversations, drawn anew."""
@@ -65,7 +64,7 @@ class BpeDropout:
         starts = np.append(0, np.cumsum(is_left))[self._starts]
         return _FlatRows(ids[is_left], self._is_answer[is_left], starts)
 
-    def _merge(self, draws: np.random.Generator) -> Numbers:
+    def _merge(self, draws: np.random.Generator) -> Ids:
         """(N,) ids, those of merged bytes at the first of them, and -1 at the others."""
         done = np.where(self._word == _NO_WORD, self._ids, -1)
         at = np.flatnonzero(self._word != _NO_WORD)
@@ -83,18 +82,18 @@ class BpeDropout:
             ids, at, word = ids[stays], at[stays], word[stays]
         return done
 
-    def _merge_of_each_pair(self, ids: Numbers) -> Numbers:
+    def _merge_of_each_pair(self, ids: Ids) -> Ids:
         """Which merge makes one of each two neighbours, counted in the order of learning; -1 where none does."""
         pairs = ids[:-1] * self._vocabulary_size + ids[1:]
         found = np.searchsorted(self._pairs, pairs)
         return np.where(self._pairs[found] == pairs, self._order[found], -1)
 
 
-def _first_learned(places: Numbers, merge: Numbers, word: Numbers) -> Numbers:
+def _first_learned(places: Ids, merge: Ids, word: Ids) -> Ids:
     """For each word the place of the merge that was learned first, the leftmost of several."""
     size = int(places.max(initial=0)) + 1
     starts = np.flatnonzero(np.diff(word, prepend=_NO_WORD))
-    first: Numbers = np.minimum.reduceat(merge * size + places, starts) % size
+    first: Ids = np.minimum.reduceat(merge * size + places, starts) % size
     return first
 
 
@@ -119,7 +118,7 @@ def _bytes_and_words(
 class _FlatRows(Sequence[Rendered]):
     """Rows that become lists when they are asked for: all at once would take as long as the merges."""
 
-    def __init__(self, ids: Numbers, is_answer: NDArray[np.bool_], starts: Numbers) -> None:
+    def __init__(self, ids: Ids, is_answer: NDArray[np.bool_], starts: Ids) -> None:
         self._ids, self._is_answer, self._starts = ids, is_answer, starts
 
     def __len__(self) -> int:
