@@ -1,6 +1,9 @@
 """Where and in which numbers a model is trained."""
 
 import os
+import platform
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -42,6 +45,31 @@ def test_weights_stay_in_fp32_while_activations_are_bf16() -> None:
     steps = list(training_steps(model, Optimizer(model, plan.params, model.compute_dtype), plan))
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
     assert steps[-1].loss < steps[0].loss
+
+
+STEPS_THAT_FREE = """
+import resource, sys, torch
+from lal.train.precision import prepare
+from tests.tiny_training import new_model, new_plan
+
+if sys.argv[1] == "prepared":
+    prepare(new_model(), new_plan().params)
+for step in range(10):
+    if step == 2:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    activations = [torch.ones(2**22) for _ in range(4)]  # 16 MB each
+    del activations
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries have no such switch")
+def test_memory_that_a_step_has_freed_is_there_for_the_next() -> None:
+    def faults(how: str) -> int:
+        command = [sys.executable, "-c", STEPS_THAT_FREE, how]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    assert faults("prepared") < faults("as it comes") / 10
 
 
 @pytest.mark.slow
