@@ -119,8 +119,10 @@ def test_weights_gradients_and_optimizer_are_counted_to_the_byte(optimizer: str)
     assert (found.weights, found.gradients, found.best, found.optimizer) == (size, size, size, held)
 
 
-def test_activations_are_forecast_as_autograd_keeps_them() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_activations_are_forecast_as_autograd_keeps_them(dtype: torch.dtype) -> None:
     model: Transformer = new_model()
+    model.compute_dtype = dtype
     plan = new_plan()
     kept: dict[int, int] = {}
 

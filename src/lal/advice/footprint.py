@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from lal.model.attention import is_written_out
 from lal.model.transformer import Config, Transformer, count_parameters
 from lal.params import TrainingParams
 
@@ -59,27 +60,28 @@ def footprint(model: Transformer, params: TrainingParams, num_rows: int, num_pos
     for name, weight in model.named_parameters():
         if is_muon and ".layers." in name and weight.ndim == 2:
             stacks[weight.shape] += FP32_BYTES * weight.numel()
-    activations = num_rows * num_positions * _kept(model.config, num_positions, model.compute_dtype.itemsize)
+    has_odds = is_written_out(model.device, model.compute_dtype, num_positions)
+    kept = _kept(model.config, model.compute_dtype.itemsize, num_positions if has_odds else 0)
     return Footprint(
         weights=size,
         gradients=size,
         optimizer=2 * size - stacks.total(),
         best=size,
-        working=max(activations, MUON_COPIES * max(stacks.values(), default=0)),
+        working=max(num_rows * num_positions * kept, MUON_COPIES * max(stacks.values(), default=0)),
     )
 
 
-def _kept(config: Config, num_positions: int, item_bytes: int) -> int:
-    """Bytes that autograd keeps of one position.
+def _kept(config: Config, item_bytes: int, num_looked_at: int) -> int:
+    """Bytes that autograd keeps of one position, which keeps its odds of looking at so many others.
 
     Of a layer: two norms (input and normed vector in fp32, the output), queries, keys and values before and after norm
-    and rotation, the gathered values, four vectors of the feed-forward network; and a row of attention weights a head.
-    Once: the logits, their softmax and their gradient in fp32, and one layer's scores while they are being made.
+    and rotation, the gathered values, four vectors of the feed-forward network; and a row of odds a head. Once: the
+    logits, their softmax and their gradient in fp32, and one layer's scores while they are being made.
     """
     vectors = 2 * (2 * FP32_BYTES + item_bytes) + (2 * FP32_BYTES if config.query_key_norm else 0) + 9 * item_bytes
-    scores = config.num_heads * num_positions
-    layer = vectors * config.width + 4 * config.feed_forward_width * item_bytes + scores * (FP32_BYTES + item_bytes % 4)
-    return config.num_layers * layer + 3 * FP32_BYTES * config.vocabulary_size + 3 * FP32_BYTES * scores
+    scores = config.num_heads * num_looked_at
+    layer = vectors * config.width + (4 * config.feed_forward_width + scores) * item_bytes
+    return config.num_layers * layer + 3 * FP32_BYTES * (config.vocabulary_size + scores)
 
 
 def free_bytes(device: torch.device) -> int:

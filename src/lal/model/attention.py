@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from lal.model.layers import Linear, RMSNorm
 
+MOST_POSITIONS_WRITTEN_OUT = 512
+
 
 class LayerCache:
     """Keys and values one layer has computed, so that a new token costs one position instead of all.
@@ -70,9 +72,9 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tenso
 
 
 class AttendOnCpu(torch.autograd.Function):
-    """`attend` with the backward pass written out, too: it remembers the odds P, in the activations' type.
+    """`attend` with the backward pass by hand: it remembers the odds P alone, in the type of the activations.
 
-    Left to itself, autograd remembers scores and sums in float32 and reads those again: a fifth slower in bf16.
+    Left to itself, autograd remembers the softmax in float32 as well, and reads it again.
 
         dP = dO V^T        dS = P (dP - sum(P dP)) / sqrt(D), row by row        dQ = dS K    dK = dS^T Q    dV = P^T dO
     """
@@ -89,10 +91,20 @@ class AttendOnCpu(torch.autograd.Function):
     def backward(ctx: Any, d_mixed: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """(B, H, T, D) -> gradients of queries, keys and values; the mask learns nothing."""
         queries, keys, values, odds = ctx.saved_tensors
-        exact, d_odds = odds.float(), (d_mixed @ values.transpose(-2, -1)).float()
-        d_scores = exact * (d_odds - (exact * d_odds).sum(dim=-1, keepdim=True)) * queries.shape[-1] ** -0.5
+        d_odds = (d_mixed @ values.transpose(-2, -1)).float()
+        d_scores = torch._softmax_backward_data(d_odds, odds.float(), -1, torch.float32) * queries.shape[-1] ** -0.5
         d_scores = d_scores.to(queries.dtype)
         return d_scores @ keys, d_scores.transpose(-2, -1) @ queries, odds.transpose(-2, -1) @ d_mixed, None
+
+
+def is_written_out(device: torch.device, dtype: torch.dtype, num_positions: int) -> bool:
+    """Whether training attends by `AttendOnCpu`, or by torch's fused attention, which never holds all pairs' odds.
+
+    In bf16 on a processor the former takes .45 of the latter's time at T = 256, .7 at 512, and more than all of it from
+    768 on, inside a compiled block; uncompiled .9 and 1.3. In fp32 the fused one is faster uncompiled, and the two tie
+    compiled.
+    """
+    return device.type == "cpu" and dtype is torch.bfloat16 and num_positions <= MOST_POSITIONS_WRITTEN_OUT
 
 
 def rotate(vectors: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
@@ -159,7 +171,7 @@ class Attention(nn.Module):
         keys, values = _repeat(keys, queries.shape[1]), _repeat(values, queries.shape[1])
         if cache is not None:
             mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=where.mask.to(queries.dtype))
-        elif _is_faster_written_out(queries):
+        elif is_written_out(queries.device, queries.dtype, queries.shape[2]):
             mixed = AttendOnCpu.apply(queries, keys, values, where.mask)  # type: ignore[no-untyped-call]  # torch's
         else:
             mixed = F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
@@ -169,15 +181,6 @@ class Attention(nn.Module):
     def _split_heads(self, features: Tensor) -> Tensor:
         """(B, T, H D) -> (B, H, T, D)."""
         return features.reshape(*features.shape[:2], -1, self.head_width).transpose(1, 2)
-
-
-def _is_faster_written_out(queries: Tensor) -> bool:
-    """Whether `AttendOnCpu` beats torch's fused attention, which never holds the scores of all pairs.
-
-    In bf16 on a processor it does, inside a compiled block: 0.6 of its time at T = 256. In fp32 the fused one is faster
-    uncompiled, and the two tie compiled.
-    """
-    return queries.device.type == "cpu" and queries.dtype is torch.bfloat16
 
 
 def _repeat(heads: Tensor, num_heads: int) -> Tensor:

@@ -27,7 +27,7 @@ MAX_WIDTHS = 4
 """Most different widths of conversation batches; each costs torch.compile 4-13 s once."""
 
 MAX_CANDIDATES = 24
-"""Widths tried: 24 make 2,024 combinations, a few milliseconds; longer rows are rounded more coarsely instead."""
+"""Widths tried: 24 make 1,771 combinations, a few milliseconds; longer rows are rounded more coarsely instead."""
 
 Ids = NDArray[np.int64]
 Tokens = NDArray[np.integer[Any]]
@@ -47,7 +47,7 @@ class Batch:
 
 
 class WindowBatches:
-    """Windows of one long text, each target once an epoch, cut anew at each epoch's random offset.
+    """Windows of one long text, each target at most once an epoch, cut anew at each epoch's random offset.
 
     The text is taken as a ring, so that every offset gives the same number of windows.
 
