@@ -19,7 +19,7 @@ from lal.train.loop import sum_of_losses
 from lal.train.processes import ALONE, Processes
 
 NATIVE_BF16 = ("avx512_bf16", "amx_bf16")
-"""Processor features with which bf16 products are 4.5 to 6 times as fast as fp32; without one they are emulated, slower."""
+"""Processor features with which bf16 products are 4.5 to 6 times as fast as fp32; emulated ones are slower."""
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 LARGEST_MMAP_THRESHOLD = 32 * 2**20
