@@ -119,9 +119,10 @@ def test_weights_gradients_and_optimizer_are_counted_to_the_byte(optimizer: str)
     assert (found.weights, found.gradients, found.best, found.optimizer) == (size, size, size, held)
 
 
+@pytest.mark.parametrize("num_positions", [16, 128])  # At 128, what is kept of each pair of them tells.
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_activations_are_forecast_as_autograd_keeps_them(dtype: torch.dtype) -> None:
-    model: Transformer = new_model()
+def test_activations_are_forecast_as_autograd_keeps_them(dtype: torch.dtype, num_positions: int) -> None:
+    model = Transformer(replace(new_model().config, context_length=num_positions))
     model.compute_dtype = dtype
     plan = new_plan()
     kept: dict[int, int] = {}
@@ -130,14 +131,14 @@ def test_activations_are_forecast_as_autograd_keeps_them(dtype: torch.dtype) -> 
         kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
-    ids = torch.zeros(8, 16, dtype=torch.long)
+    ids = torch.zeros(8, num_positions, dtype=torch.long)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         loss = torch.nn.functional.cross_entropy(model(ids).flatten(0, 1), ids.flatten())
     weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
     measured = sum(size for pointer, size in kept.items() if pointer not in weights)
     assert loss.isfinite()
     # The forecast also counts the logits' gradient and softmax, and scores in the making: of so small a model, much.
-    assert 0.8 * measured < footprint(model, plan.params, 8, 16).working < 2.5 * measured
+    assert 0.8 * measured < footprint(model, plan.params, 8, num_positions).working < 2.5 * measured
 
 
 def test_a_folders_provenance_tells_its_loss_or_does_not() -> None:
