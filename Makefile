@@ -3,8 +3,8 @@ PYTHON ?= python3
 # DVC runs each stage as `python -m pipeline.<stage>`: the environment's python must come first.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-# One process a core, a file's tests in one of them: they share what they set up.
-PYTEST = pytest --numprocesses auto --dist loadfile
+# One process a core, a file's tests in one of them: they share what they set up. One that dies is not begun again.
+PYTEST = pytest --numprocesses auto --dist loadfile --max-worker-restart 0
 
 .PHONY: repro test setup check lock clean
 .DEFAULT_GOAL := repro

@@ -1,5 +1,6 @@
 """A GGUF file says in llama.cpp what the network says here, and reads texts as the tokenizer does."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -119,6 +120,24 @@ def test_rows_that_are_no_multiple_of_32_stay_f16_and_are_named(tmp_path: Path) 
     assert kinds["blk.1.ffn_down.weight"] == "Q8_0"
     assert kinds["output_norm.weight"] == "F32"
     assert LlamaCpp(tmp_path / "q8_0.gguf", loaded.tokenizer, 1).tokenize("giue") == loaded.tokenizer.encode("giue")
+
+
+OPENED_AND_LET_GO_OF = """
+import sys
+from pathlib import Path
+from lal.export.llama_cpp import LlamaCpp
+from lal.model.folder import load_model
+
+folder = Path(sys.argv[1])
+loaded = load_model(folder)
+for _ in range(40):
+    LlamaCpp(folder / "f32.gguf", loaded.tokenizer, 1)
+"""
+
+
+def test_a_file_that_is_opened_and_let_go_of_at_once_does_not_wait_for_ever(tmp_path: Path) -> None:
+    written(tmp_path, grouped(tmp_path))
+    subprocess.run([sys.executable, "-c", OPENED_AND_LET_GO_OF, tmp_path], check=True, timeout=120)
 
 
 def test_a_weight_that_f16_cannot_say_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,11 +34,18 @@ def test_the_text_ends_before_the_first_stop_string_wherever_the_tokens_are_cut(
     text: str, places: list[int], data: st.DataObject
 ) -> None:
     stops = data.draw(st.lists(st.text("abcé\n", min_size=1, max_size=4), max_size=3))
-    found = [text.find(stop) for stop in stops if stop in text]
+    complete = next((end for end in range(len(text) + 1) if text[:end].endswith(tuple(stops))), None)
+    longest = max((len(stop) for stop in stops if text[:complete].endswith(stop)), default=0)
     given_out, tokens, stopped = said(cut(text, places), stops)
-    assert given_out == (text[: min(found)] if found else text)
-    assert stopped == bool(found)
+    assert given_out == (text if complete is None else text[: complete - longest])
+    assert stopped == (complete is not None)
     assert b"".join(token.data for token in tokens).decode("utf-8", "ignore").startswith(given_out)
+
+
+@pytest.mark.parametrize("pieces", [[b"a", b"bc"], [b"ab", b"c"], [b"abc"]])
+def test_of_stop_strings_that_overlap_the_one_that_is_complete_first_counts(pieces: list[bytes]) -> None:
+    assert said(pieces, ["b", "abc"])[0] == "a"
+    assert said(pieces, ["bc", "abc"])[0] == ""
 
 
 @given(st.lists(st.binary(min_size=1, max_size=3), max_size=12))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lal.errors import ExportError, ModelError
-from lal.evaluation.solvers.gguf import read_header
+from lal.evaluation.solvers.gguf import read_header, start_server
 from lal.export.extra import INSTALL
 from lal.export.http_json import ask_json
 from lal.export.opened import Question
@@ -54,7 +54,8 @@ class LlamaCpp:
         self._tokenizer, self._key = tokenizer, secrets.token_hex()
         try:
             self._context_length = read_header(path).context_length
-            self._server = llama.Server(_settings(llama, path, self._context_length, num_threads, self._key))
+            settings = _settings(llama, path, self._context_length, num_threads, self._key)
+            self._server = start_server(llama, settings)
         except (ModelError, RuntimeError) as error:
             raise ExportError(f"{path}: llama.cpp cannot load it: {error}", "run `dvc repro -f export`") from error
 

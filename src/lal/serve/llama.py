@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lal.errors import ModelError
-from lal.evaluation.solvers.gguf import read_header
+from lal.evaluation.solvers.gguf import read_header, start_server
 from lal.serve.jobs import Job, Line
 from lal.serve.limits import MAX_WAITING, ROWS
 from lal.serve.writing import Candidate, Token
@@ -74,7 +74,7 @@ class LlamaEngine:
             ) from error
         try:
             # One place more than ours: the last token of an answer is read, too.
-            self._server = llama.Server(_settings(llama, path, context_length + 1, num_rows))
+            self._server = start_server(llama, _settings(llama, path, context_length + 1, num_rows))
         except RuntimeError as error:
             raise ModelError(
                 f"{path}: llama.cpp cannot load it (architecture {header.architecture!r}): {error}",

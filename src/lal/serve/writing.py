@@ -42,7 +42,8 @@ class Writer:
     r"""Turns tokens that come one by one into text; holds back what may turn out to be the beginning of a stop string.
 
     Args:
-        stops: Strings that end the answer, before which it ends.
+        stops: Strings that end the answer: it ends before the one that is complete first, and of two that are so
+            with the same character, before the longer.
 
     Attributes:
         stopped: Whether one of them has come.
@@ -80,12 +81,13 @@ class Writer:
     def _release(self) -> Passage:
         if self.stopped:
             return Passage("", ())
-        found = [place for place in (self._held.find(stop) for stop in self._stops) if place >= 0]
+        found = [(place + len(stop), place) for stop in self._stops if (place := self._held.find(stop)) >= 0]
         if found:
             self.stopped = True
-            end = self._released + min(found)
+            _, place = min(found)  # The one that is complete first, in whichever pieces the text comes.
+            end = self._released + place
             tokens = tuple(token for token, start, _ in self._pending if start < end)
-            text, self._held, self._pending = self._held[: min(found)], "", []
+            text, self._held, self._pending = self._held[:place], "", []
             return Passage(text, tokens)
         certain = len(self._held) - self._beginning_of_a_stop()
         text, self._held = self._held[:certain], self._held[certain:]

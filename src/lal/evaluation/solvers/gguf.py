@@ -95,6 +95,21 @@ def read_header(path: Path) -> Header:
     )
 
 
+def start_server(llama: Any, settings: Any) -> Any:
+    """llama.cpp's engine, once it takes questions: let go of before its loop runs, it would never end.
+
+    Args:
+        llama: The module xllamacpp.
+        settings: Its `CommonParams`.
+
+    Raises:
+        RuntimeError: llama.cpp cannot load the file.
+    """
+    server = llama.Server(settings)
+    server.handle_completions({"prompt": [0], "max_tokens": 1})
+    return server
+
+
 class GgufModel:
     """A GGUF file in memory, answering greedily.
 
@@ -117,7 +132,7 @@ class GgufModel:
             ) from error
         self._max_new_tokens = max_new_tokens
         try:
-            self._server = llama.Server(_settings(llama, path, header, num_threads or os.cpu_count() or 1))
+            self._server = start_server(llama, _settings(llama, path, header, num_threads or os.cpu_count() or 1))
         except RuntimeError as error:
             raise ModelError(
                 f"{path}: llama.cpp cannot load it (architecture {header.architecture!r}): {error}",
