@@ -32,7 +32,7 @@ from lal.params import ModelParams, PretrainParams, Shape, load_params
 from lal.reporting import NullReporter
 from lal.text.batches import Batch, Ids, WindowBatches
 from lal.train.loop import Plan, sum_of_losses, training_steps
-from lal.train.optimizer import MUON_MOMENTUM, Optimizer
+from lal.train.optimizer import Optimizer
 from lal.train.precision import compile_blocks, prepare
 from lal.train.processes import ALONE
 
@@ -57,7 +57,6 @@ class Recipe:
         changes: What differs from the section `pretrain` of params.yaml; `steps` among them, unless `minutes` is given.
         goal: Nats a character to reach; None: as low as it gets.
         limit: Seconds to reach it in, given the peer's.
-        momentum: Of Muon.
         minutes: Time to fill, compilation included, with as many steps as the machine's speed allows.
     """
 
@@ -66,7 +65,6 @@ class Recipe:
     changes: Mapping[str, object]
     goal: float | None = None
     limit: Callable[[float], float] | None = None
-    momentum: float = MUON_MOMENTUM
     minutes: float | None = None
 
 
@@ -77,14 +75,12 @@ def _shape(num_layers: int, num_heads: int, width: int, context_length: int) -> 
 QUICKER = {"learning_rate": 0.03, "embedding_learning_rate": 0.04, "head_learning_rate": 0.005}
 """Rates for a training of a minute or two: 1.5, 2 and 2.5 times those of params.yaml."""
 
-QUICKER_MOMENTUM = 0.85
-
 RECIPES = {
     "peer": Recipe(
         "the peer's loss",
         _shape(2, 2, 64, 128),
         {
-            "steps": 180,
+            "steps": 300,
             "batch_size": 10,
             "learning_rate": 0.05,
             "embedding_learning_rate": 0.05,
@@ -94,23 +90,20 @@ RECIPES = {
         },
         goal=DOCUMENTED_LOSS,
         limit=lambda peer: peer / 10,
-        momentum=QUICKER_MOMENTUM,
     ),
     "ngram": Recipe(
         "the 7-gram's loss",
         _shape(4, 4, 128, 256),
-        {"steps": 600, "batch_size": 8, **QUICKER},
+        {"steps": 750, "batch_size": 8, **QUICKER},
         goal=NGRAM_LOSS,
         limit=lambda _: 60.0,
-        momentum=QUICKER_MOMENTUM,
     ),
     "a100": Recipe(
         "the A100's loss",
         _shape(4, 4, 128, 256),
-        {"steps": 1080, "batch_size": 8, **QUICKER},
+        {"steps": 1400, "batch_size": 8, **QUICKER},
         goal=DOCUMENTED_A100_LOSS,
         limit=lambda peer: peer,
-        momentum=QUICKER_MOMENTUM,
     ),
 }
 """By goal."""
@@ -120,9 +113,7 @@ def recipe_for(minutes: float) -> Recipe:
     """What to train in so many minutes: in more of them a wider network, and decay, or it learns the text by heart."""
     width, decay = (128, 0.0) if minutes < 3 else (192, 0.3)
     changes = {"batch_size": 8, "weight_decay": decay, **(QUICKER if minutes < 3 else {})}
-    momentum = QUICKER_MOMENTUM if minutes < 3 else MUON_MOMENTUM
-    shape = _shape(4, width // 32, width, 256)
-    return Recipe(f"{minutes:g} minutes", shape, changes, momentum=momentum, minutes=minutes)
+    return Recipe(f"{minutes:g} minutes", _shape(4, width // 32, width, 256), changes, minutes=minutes)
 
 
 @dataclass
@@ -199,23 +190,23 @@ def _our_steps(model: Transformer, recipe: Recipe, params: PretrainParams, train
     batches = WindowBatches(training, recipe.shape.context_length, params.batch_size, SEED)
     steps = params.steps
     if recipe.minutes is not None:
-        a_step = _seconds_a_step(_build(recipe, model.config.vocabulary_size), params, batches, recipe.momentum)
+        a_step = _seconds_a_step(_build(recipe, model.config.vocabulary_size), params, batches)
         steps = max(1, int((recipe.minutes * 60 - (time.perf_counter() - begun)) / a_step))
-    yield from _prepared_steps(model, params, Plan("pretrain", params, steps, batches), recipe.momentum)
+    yield from _prepared_steps(model, params, Plan("pretrain", params, steps, batches))
 
 
-def _seconds_a_step(trial: Transformer, params: PretrainParams, batches: WindowBatches, momentum: float) -> float:
+def _seconds_a_step(trial: Transformer, params: PretrainParams, batches: WindowBatches) -> float:
     """What a step of this shape takes, on a model that is thrown away; what it compiles serves the real one."""
-    steps = _prepared_steps(trial, params, Plan("pretrain", params, TRIAL_STEPS, batches), momentum)
+    steps = _prepared_steps(trial, params, Plan("pretrain", params, TRIAL_STEPS, batches))
     ends = [time.perf_counter() for _ in steps]
     return float(np.median(np.diff(ends)))
 
 
-def _prepared_steps(model: Transformer, params: PretrainParams, plan: Plan, momentum: float) -> Iterator[object]:
+def _prepared_steps(model: Transformer, params: PretrainParams, plan: Plan) -> Iterator[object]:
     prepare(model, params)
     if params.compile:
         compile_blocks(model, plan.batches(0), NullReporter(), model.device)
-    yield from training_steps(model, Optimizer(model, params, model.compute_dtype, momentum), plan)
+    yield from training_steps(model, Optimizer(model, params, model.compute_dtype), plan)
 
 
 def peer_run(config: PeerConfig, text: Characters) -> tuple[Run, Peer]:

@@ -275,7 +275,7 @@ def _directional_error(
     """Relative difference of the two derivatives along one direction of all weights together."""
     direction = [torch.randn(weight.shape, generator=generator, dtype=torch.float64) for weight in weights]
     expected = sum((gradient * way).sum().item() for gradient, way in zip(gradients, direction, strict=True))
-    step, losses = 2e-6, []
+    step, losses = 1e-5, []
     with torch.no_grad():
         for shift in (step, -2 * step, step):
             for weight, way in zip(weights, direction, strict=True):

@@ -16,10 +16,6 @@ from lal.model.layers import Linear, RMSNorm
 
 MOST_POSITIONS_WRITTEN_OUT = 512
 
-HEADS_THAT_LOOK_BACK = 4
-SLOWEST_TURN = 0.05
-"""Radians a position of the slowest features by which those heads tell distances."""
-
 
 class LayerCache:
     """Keys and values one layer has computed, so that a new token costs one position instead of all.
@@ -181,41 +177,6 @@ class Attention(nn.Module):
             mixed = F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
         gathered: Tensor = self.o_proj(mixed.transpose(1, 2).flatten(2))
         return gathered
-
-    @torch.no_grad()
-    def start_looking_back(self, mark: Tensor, cosines: Tensor, sines: Tensor) -> None:
-        """Has the first four heads begin by looking 1, 2, 3 and 4 positions back, whatever stands there.
-
-        Each of them would have to find its distance out, before anything above it can know more than one token. From
-        the mark all keys get the same pattern, and the queries of a head that pattern turned back by its distance, so
-        that the two fit best there. The start only: everything learns as ever.
-
-        Args:
-            mark: (C,) of ones and minus ones, which every vector of the stream holds about half its length of.
-            cosines: (T, D/2) of a `rotation_table`.
-            sines: (T, D/2) likewise.
-
-        Source: the idea of Trockman and Kolter 2023, "Mimetic Initialization of Self-Attention Layers",
-            https://arxiv.org/abs/2305.09828
-        """
-        queries = self.q_proj.weight.view(-1, self.head_width, len(mark))
-        keys = self.k_proj.weight.view(-1, self.head_width, len(mark))
-        num_heads = min(HEADS_THAT_LOOK_BACK, len(queries), len(cosines) - 1)
-        if not num_heads:  # A context of one token has no past.
-            return
-        strength = 2.0
-        if (
-            self.query_key_norm
-        ):  # The norm leaves of it what outweighs the random rest; its gains make the choice sharp.
-            strength = 3.0
-            self.q_norm.weight.fill_(1.5)
-            self.k_norm.weight.fill_(1.5)
-        fast = (sines[1] > SLOWEST_TURN).float()
-        pattern = torch.cat([fast, torch.zeros_like(fast)]) * (self.head_width / fast.sum()).sqrt()
-        reading = strength * mark / len(mark)
-        for distance, head in enumerate(queries[:num_heads], start=1):
-            head += torch.outer(rotate(pattern, cosines[distance], -sines[distance]), reading)
-        keys[: -(-num_heads * len(keys) // len(queries))] += torch.outer(pattern, reading)
 
     def _split_heads(self, features: Tensor) -> Tensor:
         """(B, T, H D) -> (B, H, T, D)."""

@@ -216,20 +216,14 @@ class Transformer(nn.Module):
     def _initialise(self, generator: torch.Generator) -> None:
         """Matrices of unit gain; what writes into the stream starts at zero, so that every block begins as identity.
 
-        A head of zeros begins with equal odds for all tokens. A tied one cannot, so its table starts small instead. All
-        embeddings hold a common mark, by which the first block's heads begin to look back.
+        A head of zeros begins with equal odds for all tokens. A tied one cannot, so its table starts small instead.
         """
         config = self.config
-        mark = torch.randn(config.width, generator=generator).sign()
         for name, weight in self.named_parameters():
             if "embed_tokens" in name:
-                std = 0.02 if config.tied_embeddings else 1.0
-                weight.normal_(std=std, generator=generator).add_(std * mark)
+                weight.normal_(std=0.02 if config.tied_embeddings else 1.0, generator=generator)
             elif weight.ndim == 2 and not name.endswith(("o_proj.weight", "down_proj.weight", "lm_head.weight")):
                 weight.normal_(std=weight.shape[1] ** -0.5, generator=generator)
-        first = self.model.layers[0]
-        assert isinstance(first, Block)
-        first.self_attn.start_looking_back(mark, self.model.cosines, self.model.sines)
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -50,21 +50,14 @@ class Muon:
         learning_rate: Peak rate; a matrix moves by rate x sqrt(max(1, rows / columns)) along an orthogonal matrix.
         weight_decay: Share of a matrix, times the rate, that is taken off it each step.
         dtype: Type of the Newton-Schulz products: bf16 where it is native, else fp32.
-        momentum: Share of the averaged gradient that a step keeps.
     """
 
     def __init__(
-        self,
-        matrices: Mapping[str, nn.Parameter],
-        learning_rate: float,
-        weight_decay: float,
-        dtype: torch.dtype,
-        momentum: float = MUON_MOMENTUM,
+        self, matrices: Mapping[str, nn.Parameter], learning_rate: float, weight_decay: float, dtype: torch.dtype
     ) -> None:
         self._learning_rate = learning_rate
         self._weight_decay = weight_decay
         self._dtype = dtype
-        self._momentum = momentum
         shapes: dict[torch.Size, dict[str, nn.Parameter]] = {}
         for name, matrix in matrices.items():
             shapes.setdefault(matrix.shape, {})[name] = matrix
@@ -78,9 +71,9 @@ class Muon:
         for group, momentum in zip(self._groups, self._momenta, strict=True):
             matrices: list[Tensor] = list(group.values())
             gradients = torch.stack([_gradient(matrix) for matrix in matrices])
-            momentum.lerp_(gradients, 1 - self._momentum)
+            momentum.lerp_(gradients, 1 - MUON_MOMENTUM)
             # A sliced matrix (see `processes`) is put together for this: half of one has other singular values.
-            averaged = whole(gradients.lerp_(momentum, self._momentum))
+            averaged = whole(gradients.lerp_(momentum, MUON_MOMENTUM))
             update = slice_like(orthogonalise(averaged.to(self._dtype)).float(), momentum)
             rows, columns = momentum.shape[1:]
             if self._weight_decay:
@@ -147,12 +140,9 @@ class Optimizer:
             the embedding table; the rest are the output head and the norms' gains.
         params: The section of params.yaml that holds the rates.
         dtype: Type of Muon's products, bf16 or fp32.
-        momentum: Of Muon. In a training of a minute .85 is better, in the default one worse.
     """
 
-    def __init__(
-        self, model: nn.Module, params: TrainingParams, dtype: torch.dtype, momentum: float = MUON_MOMENTUM
-    ) -> None:
+    def __init__(self, model: nn.Module, params: TrainingParams, dtype: torch.dtype) -> None:
         named = dict(model.named_parameters())
         matrices = {name: p for name, p in named.items() if ".layers." in name and p.ndim == 2}
         embedding = {name: p for name, p in named.items() if "embed_tokens." in name}
@@ -163,7 +153,7 @@ class Optimizer:
         ]
         self._parts: list[Muon | AdamW] = []
         if params.optimizer == "muon":
-            self._parts.append(Muon(matrices, params.learning_rate, params.weight_decay, dtype, momentum))
+            self._parts.append(Muon(matrices, params.learning_rate, params.weight_decay, dtype))
         else:
             groups.append((matrices, params.learning_rate, params.weight_decay))
         self._parts.append(AdamW(groups))
